@@ -3,11 +3,12 @@
  *
  * 1. Right before a mail its campaign's word and its recipient's suppression are asked of the database, for many mails in one statement: a pause
  *    counts from the next mail on, and so does an unsubscribe.
- * 2. What has to be waited for counts no try. The intent is stored last, and a request is made once.
+ * 2. What has to be waited for counts no try. The intent is stored last, once the mail has its turn: what a worker that dies leaves in doubt is no
+ *    more than its requests. A request is made once.
  * 3. A version of a template never changes and is kept; campaign and sender are read again every few seconds.
  */
 import { LRUCache } from 'lru-cache';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
@@ -52,12 +53,25 @@ const AWAY_MS = 2_000;
 /** Servers that put mails of strangers off take them after minutes. */
 const DEFERRED_MS = 900_000;
 const WAITING_PER_SEND = 3;
+/** Mails that are made for each one that has its turn: a turn would else be spent on looking at the campaign and on rendering. */
+const READY_PER_SEND = 2;
 /** Walks are begun for what the rate gives within so long: more would hold their chunk, and wait. */
 const BEGUN_MS = 500;
 /** What was seen of a campaign may be so old when a mail goes. */
 const GATE_MS = 200;
 /** Of a recipient's clock: asked again after a day at the latest. */
 const LONGEST_POSTPONED_MS = 86_400_000;
+
+interface SendParts {
+  readonly campaign: LoadedCampaign;
+  readonly sender: SenderDocument;
+  /** Turns: of a mail from its time to its answer. */
+  readonly requests: LimitFunction;
+  readonly isWanted: () => boolean;
+}
+
+/** `away`: nobody takes requests there. */
+type SendOutcome = CallOutcome | PostponedCall | 'away';
 
 const metaSchema = z.object({ line: z.number(), tenant: z.string() });
 
@@ -91,7 +105,8 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
   function open(campaign: LoadedCampaign): OpenPartner {
     const sender = senderDocumentSchema.safeParse(campaign.senderDefinition);
     const concurrency = sender.success ? mailsAtOnce(sender.data) : 1;
-    const sends = pLimit(concurrency);
+    const requests = pLimit(concurrency);
+    const ready = pLimit(sender.success ? readyAtOnce(sender.data) : 1);
     let awayUntil = 0;
     return {
       definition: partnerOf(campaign),
@@ -101,10 +116,10 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
         return Math.max(0, awayUntil - now());
       },
       call: (call, isWanted) =>
-        sends(async () => {
+        ready(async () => {
           if (!isWanted()) return { type: 'withdrawn' };
           if (!sender.success) return wait(UNREADY_MS);
-          const outcome = await send(campaign, sender.data, call);
+          const outcome = await send({ campaign, sender: sender.data, requests, isWanted }, call);
           if (outcome === 'away') {
             awayUntil = now() + AWAY_MS;
             return wait(AWAY_MS);
@@ -114,11 +129,7 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     };
   }
 
-  async function send(
-    campaign: LoadedCampaign,
-    sender: SenderDocument,
-    call: PartnerCall,
-  ): Promise<CallOutcome | PostponedCall | 'away'> {
+  async function send({ campaign, sender, requests, isWanted }: SendParts, call: PartnerCall): Promise<SendOutcome> {
     const { line } = metaSchema.parse(call.values.meta);
     const values = call.values.record as Readonly<Record<string, unknown>>;
     if (typeof values.email !== 'string') {
@@ -127,7 +138,11 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     }
     const address = values.email;
     const hash = addressHash(address);
-    const lookAtGate = async () => closedBy(await gates.add({ id: campaign.id, hash }), campaign, values);
+    let lookedMs = 0;
+    const lookAtGate = async () => {
+      lookedMs = now();
+      return closedBy(await gates.add({ id: campaign.id, hash }), campaign, values);
+    };
     const closed = await lookAtGate();
     if (closed !== undefined) return closed;
     const composed = await composeMail(composing, campaign, sender, { address, hash, line, values }).catch(
@@ -142,19 +157,21 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
       return final('RENDER_FAILED', composed.message);
     }
     const pace = rates.paceOf(campaign, sender);
-    const askedMs = now();
-    const waitMs = await pace.take();
-    if (waitMs > 0) return wait(waitMs);
-    const closedMeanwhile = now() - askedMs > GATE_MS ? await lookAtGate() : undefined;
-    if (closedMeanwhile !== undefined) {
-      pace.giveBack();
-      return closedMeanwhile;
-    }
-    if (call.beforeSend !== undefined && !(await call.beforeSend())) return { type: 'withdrawn' };
-    const by = { tenantId: campaign.tenantId, sender, signal: call.signal };
-    const sent = await transports.send(composed.mail, by);
-    onSent?.(sent.type);
-    return await judge(campaign, sent);
+    return await requests(async () => {
+      if (!isWanted()) return { type: 'withdrawn' };
+      const waitMs = await pace.take();
+      if (waitMs > 0) return wait(waitMs);
+      const closedMeanwhile = now() - lookedMs > GATE_MS ? await lookAtGate() : undefined;
+      if (closedMeanwhile !== undefined) {
+        pace.giveBack();
+        return closedMeanwhile;
+      }
+      if (call.beforeSend !== undefined && !(await call.beforeSend())) return { type: 'withdrawn' };
+      const by = { tenantId: campaign.tenantId, sender, signal: call.signal };
+      const sent = await transports.send(composed.mail, by);
+      onSent?.(sent.type);
+      return await judge(campaign, sent);
+    });
   }
 
   /** Undefined: the mail may go. */
@@ -237,6 +254,12 @@ export function withCampaigns(
 /** Mails of one request side by side count for themselves. */
 function mailsAtOnce(sender: SenderDocument): number {
   return sender.limits.concurrency * (sender.transport === 'ses' ? sender.batch : 1);
+}
+
+/** Of a batch there are many anyway, and each has the whole mail in memory. */
+function readyAtOnce(sender: SenderDocument): number {
+  const isSingle = sender.transport !== 'ses' || sender.batch === 1;
+  return mailsAtOnce(sender) * (isSingle ? READY_PER_SEND : 1);
 }
 
 function begunAtOnce({ ratePerSecond: own }: LoadedCampaign, sender: SenderDocument): number {
