@@ -4,7 +4,7 @@
  * A tenant may end its jobs and have its files routed again. What sends something to a partner once more, and what lets go a file that is
  * held, takes an operator: otherwise a sender could release what was held back from it.
  */
-import { PERMISSIONS_OF_SCOPE, type Scope } from './scopes.ts';
+import type { Scope } from './scopes.ts';
 
 export const OPERATOR_ROLES = ['viewer', 'operator', 'admin', 'auditor'] as const;
 export const TENANT_ROLES = ['tenant-viewer', 'sender', 'tenant-admin'] as const;
@@ -100,6 +100,16 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'people:manage',
     'audit:read',
   ],
+};
+
+/** What each scope leaves of a role. */
+const PERMISSIONS_OF_SCOPE: Readonly<Record<Scope, readonly Permission[]>> = {
+  'campaigns:read': ['read'],
+  'campaigns:write': ['campaigns:change'],
+  'templates:write': ['templates:change'],
+  'suppressions:write': ['suppressions:change'],
+  'files:read': ['read', 'files:download', 'results:download'],
+  'files:write': ['files:upload'],
 };
 
 export function isTenantRole(role: Role): role is (typeof TENANT_ROLES)[number] {

@@ -1,11 +1,9 @@
 /**
  * Scopes narrow what a key or a token may do to a part of what its role allows; without any, the role alone decides.
  *
- * A scope grants nothing: whatever is not in the role stays refused. Which endpoints each one reaches is in
- * `services/control-api/http/scope-guard.ts`.
+ * A scope grants nothing: whatever is not in the role stays refused. Which permissions each one leaves is in `permissions.ts`, which endpoints
+ * it reaches in `services/control-api/http/scope-guard.ts`.
  */
-import type { Permission } from './permissions.ts';
-
 export const SCOPES = [
   'campaigns:read',
   'campaigns:write',
@@ -16,15 +14,6 @@ export const SCOPES = [
 ] as const;
 
 export type Scope = (typeof SCOPES)[number];
-
-export const PERMISSIONS_OF_SCOPE: Readonly<Record<Scope, readonly Permission[]>> = {
-  'campaigns:read': ['read'],
-  'campaigns:write': ['campaigns:change'],
-  'templates:write': ['templates:change'],
-  'suppressions:write': ['suppressions:change'],
-  'files:read': ['read', 'files:download', 'results:download'],
-  'files:write': ['files:upload'],
-};
 
 /** Those of a token that are ours; undefined: it has none, and is not narrowed. */
 export function scopesAmong(names: readonly string[]): readonly Scope[] | undefined {
