@@ -353,6 +353,18 @@ test('makes a key, prints it alone, uses it, and revokes it', async () => {
   expect((await longshore(['keys', 'list'])).out).not.toContain(made.out.trim());
 });
 
+test('makes a key with scopes, which then reaches nothing else', async () => {
+  const scopes = ['campaigns:read', 'suppressions:write'];
+  const made = await longshore(['keys', 'create', '--tenant', 'globex', '--label', 'centre', '--scope', ...scopes]);
+  const env = { LONGSHORE_API: address, LONGSHORE_API_KEY: made.out.trim() };
+  expect((await longshore(['whoami'], { env })).out).toContain(`scopes: ${scopes.join(' ')}\n`);
+  expect(await longshore(['campaigns'], { env })).toMatchObject({ code: 0 });
+  expect((await longshore(['files'], { env })).err).toMatch(/^FORBIDDEN .*\n.*files:read/);
+  expect((await longshore(['keys', 'list'])).out).toMatch(/centre .*campaigns:read suppressions:write/);
+  const wrong = ['keys', 'create', '--tenant', 'globex', '--label', 'x', '--scope', 'all'];
+  expect((await longshore(wrong)).err).toMatch(/^REQUEST_INVALID .*scopes/);
+});
+
 test('ends with a code of its own for each way to fail, with code and hint on standard error', async () => {
   await writeFile(join(directory, 'wrong.key'), 'ls_wrong_key_wrong_key');
   const cases: [string[], number, RegExp, Record<string, string>?][] = [

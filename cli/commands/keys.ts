@@ -24,46 +24,52 @@ const keysSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+interface CreateOptions {
+  readonly tenant?: string;
+  readonly operator?: boolean;
+  readonly label: string;
+  readonly role?: string;
+  readonly scope?: string[];
+  /** In days. */
+  readonly expires?: number;
+}
+
 const DAY_MS = 86_400_000;
 
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('make, list, rotate and revoke API keys');
 
-  addCommand<{ tenant?: string; operator?: boolean; label: string; role?: string; scope?: string[]; expires?: number }>(
-    keys,
-    cli,
-    {
-      usage: 'create',
-      description: 'make a key and print it; it is shown only once',
-      define: (command) =>
-        command
-          .option('--tenant <tenant>', 'a key that sees this tenant only')
-          .option('--operator', 'a key that sees every tenant')
-          .requiredOption('--label <text>', 'what it is for')
-          .option('--role <role>', `what it may do: ${ROLES.join(', ')}`)
-          .option('--scope <scope...>', `narrow the key to a part of its role: ${SCOPES.join(', ')}`)
-          .option('--expires <days>', 'days after which it expires; never without it', parseUpTo(3_650, 'days')),
-      run: async ({ api, isJson, terminal, now }, { tenant, operator, label, role, scope, expires }) => {
-        if ((tenant === undefined) === (operator !== true))
-          throw new LongshoreError('USAGE', 'Pass either --tenant or --operator.', {
-            hint: 'A key of a tenant sees that tenant only; a key of an operator sees every tenant.',
-          });
-        const schema = z.object({ key_id: z.string(), key: z.string() });
-        const made = await api.post('/api/v1/keys', schema, {
-          body: {
-            tenant: tenant ?? null,
-            label,
-            role,
-            scopes: scope,
-            expires_at: expires === undefined ? undefined : new Date(now() + expires * DAY_MS).toISOString(),
-          },
+  addCommand<CreateOptions>(keys, cli, {
+    usage: 'create',
+    description: 'make a key and print it; it is shown only once',
+    define: (command) =>
+      command
+        .option('--tenant <tenant>', 'a key that sees this tenant only')
+        .option('--operator', 'a key that sees every tenant')
+        .requiredOption('--label <text>', 'what it is for')
+        .option('--role <role>', `what it may do: ${ROLES.join(', ')}`)
+        .option('--scope <scope...>', `narrow the key to a part of its role: ${SCOPES.join(', ')}`)
+        .option('--expires <days>', 'days after which it expires; never without it', parseUpTo(3_650, 'days')),
+    run: async ({ api, isJson, terminal, now }, { tenant, operator, label, role, scope, expires }) => {
+      if ((tenant === undefined) === (operator !== true))
+        throw new LongshoreError('USAGE', 'Pass either --tenant or --operator.', {
+          hint: 'A key of a tenant sees that tenant only; a key of an operator sees every tenant.',
         });
-        if (isJson) return terminal.json(made);
-        terminal.line(made.key);
-        terminal.note(`This is key ${made.key_id}. It is shown this once; store it now.`);
-      },
+      const schema = z.object({ key_id: z.string(), key: z.string() });
+      const made = await api.post('/api/v1/keys', schema, {
+        body: {
+          tenant: tenant ?? null,
+          label,
+          role,
+          scopes: scope,
+          expires_at: expires === undefined ? undefined : new Date(now() + expires * DAY_MS).toISOString(),
+        },
+      });
+      if (isJson) return terminal.json(made);
+      terminal.line(made.key);
+      terminal.note(`This is key ${made.key_id}. It is shown this once; store it now.`);
     },
-  );
+  });
 
   addCommand<{ overlap?: number }>(keys, cli, {
     usage: 'rotate <key-id>',
