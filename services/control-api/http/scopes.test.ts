@@ -65,7 +65,7 @@ const OPEN: Readonly<Record<Scope, readonly string[]>> = {
 /** Streams answer for as long as somebody reads. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events', 'GET /api/v1/live'];
 /** For nobody in particular, or about the caller alone. */
-const WITHOUT_SCOPE = /^GET \/api\/v1\/me$| \/auth\/| \/u\//;
+const WITHOUT_SCOPE = /^GET \/api\/v1\/(?:me|tenants)$| \/auth\/| \/u\//;
 
 async function ask(endpoint: string, key: string) {
   const [method = '', path = ''] = endpoint.split(' ');
@@ -172,4 +172,6 @@ test('a key is made with scopes, shows them, and keeps them when it is rotated',
   const scopesOf = (id: string) => all.find(({ key_id }: { key_id: string }) => key_id === id)?.scopes;
   expect([made, next].map(({ key_id }) => scopesOf(key_id))).toEqual(Array(2).fill(narrowed.scopes));
   expect(await me(api.keys.acme)).toMatchObject({ scopes: null });
+  const { tenants } = (await api.app.inject({ url: '/api/v1/tenants', headers: { 'x-api-key': next.key } })).json();
+  expect(tenants).toMatchObject([{ tenant: 'acme' }]);
 });
