@@ -42,5 +42,7 @@ test('a token with any byte changed, cut, lengthened, or signed by another key i
     return copy.toString('base64url');
   });
   const others = ['', 'x', '..', token.slice(1), token.slice(0, -2), `${token}AAAA`, writeUnsubscribeToken(LINK, 'x')];
-  expect([...altered, ...others].filter((each) => readUnsubscribeToken(each, [SECRET, 'another key of ours']) !== undefined)).toEqual([]);
+  expect(
+    [...altered, ...others].filter((each) => readUnsubscribeToken(each, [SECRET, 'another key of ours']) !== undefined),
+  ).toEqual([]);
 });
