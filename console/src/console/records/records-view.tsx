@@ -11,7 +11,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
-import { Grid } from '../../parts/grid/grid.tsx';
+import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -22,6 +22,8 @@ import { useUrlState } from '../../parts/url-state.ts';
 const STATES = ['failed', 'ambiguous', 'rejected', 'success', 'pending'];
 const REFETCH_MS = 3_000;
 const EXPORTED_PAGE = 200;
+
+type Row = RecordPage['records'][number];
 
 export default function RecordsView() {
   const { id = '' } = useParams({ strict: false }) as { id?: string };
@@ -50,6 +52,7 @@ export default function RecordsView() {
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
   const rows = useMemo(() => pages.data?.pages.flatMap(({ records }) => records) ?? [], [pages.data]);
+  const columns = useMemo(() => columnsOf(isRevealed, setLine), [isRevealed]);
   return (
     <>
       <div className="row">
@@ -79,7 +82,7 @@ export default function RecordsView() {
         >
           Retry…
         </button>
-        <CsvButton<RecordPage['records'][number]>
+        <CsvButton<Row>
           name="records"
           headings={[
             ...['line', 'state', 'key', 'call', 'tries', 'reference', 'code', 'cause', 'message'],
@@ -140,62 +143,7 @@ export default function RecordsView() {
           hasMore={pages.hasNextPage}
           onMore={() => void pages.fetchNextPage()}
           isFetching={pages.isFetching}
-          columns={[
-            {
-              id: 'line',
-              title: 'Line',
-              width: '90px',
-              isNumber: true,
-              cell: (record) => (
-                <button type="button" className="plain" tabIndex={-1} onClick={() => setLine(record.line)}>
-                  {record.line}
-                </button>
-              ),
-            },
-            { id: 'state', title: 'State', width: '130px', cell: (record) => <StateBadge state={record.state} /> },
-            {
-              id: 'key',
-              title: 'Key',
-              width: 'minmax(120px, 1fr)',
-              cell: (record) => <PlainText>{record.key}</PlainText>,
-            },
-            { id: 'call', title: 'Call', width: '140px', cell: (record) => <PlainText>{record.step}</PlainText> },
-            { id: 'tries', title: 'Tries', width: '70px', isNumber: true, cell: (record) => record.tries },
-            {
-              id: 'reference',
-              title: 'Reference',
-              width: '140px',
-              cell: (record) => <PlainText>{record.reference}</PlainText>,
-            },
-            {
-              id: 'why',
-              title: 'Why',
-              width: 'minmax(240px, 3fr)',
-              cell: ({ error }) =>
-                error === null ? (
-                  ''
-                ) : (
-                  <span title={error.message ?? undefined}>
-                    <code>
-                      {error.code} {error.cause}
-                    </code>{' '}
-                    <PlainText>{error.message}</PlainText>
-                  </span>
-                ),
-            },
-            ...(isRevealed
-              ? [
-                  {
-                    id: 'values',
-                    title: 'Values',
-                    width: 'minmax(300px, 3fr)',
-                    cell: (record: (typeof rows)[number]) => (
-                      <PlainText>{record.values === undefined ? '' : JSON.stringify(record.values)}</PlainText>
-                    ),
-                  },
-                ]
-              : []),
-          ]}
+          columns={columns}
         />
       )}
       {line !== undefined && (
@@ -204,6 +152,65 @@ export default function RecordsView() {
       {isRetrying && <RetryDialog jobId={id} code={code} onClose={() => setIsRetrying(false)} />}
     </>
   );
+}
+
+function columnsOf(isRevealed: boolean, setLine: (line: number) => void): readonly Column<Row>[] {
+  return [
+    {
+      id: 'line',
+      title: 'Line',
+      width: '90px',
+      isNumber: true,
+      cell: (record) => (
+        <button type="button" className="plain" tabIndex={-1} onClick={() => setLine(record.line)}>
+          {record.line}
+        </button>
+      ),
+    },
+    { id: 'state', title: 'State', width: '130px', cell: (record) => <StateBadge state={record.state} /> },
+    {
+      id: 'key',
+      title: 'Key',
+      width: 'minmax(120px, 1fr)',
+      cell: (record) => <PlainText>{record.key}</PlainText>,
+    },
+    { id: 'call', title: 'Call', width: '140px', cell: (record) => <PlainText>{record.step}</PlainText> },
+    { id: 'tries', title: 'Tries', width: '70px', isNumber: true, cell: (record) => record.tries },
+    {
+      id: 'reference',
+      title: 'Reference',
+      width: '140px',
+      cell: (record) => <PlainText>{record.reference}</PlainText>,
+    },
+    {
+      id: 'why',
+      title: 'Why',
+      width: 'minmax(240px, 3fr)',
+      cell: ({ error }) =>
+        error === null ? (
+          ''
+        ) : (
+          <span title={error.message ?? undefined}>
+            <code>
+              {error.code} {error.cause}
+            </code>{' '}
+            <PlainText>{error.message}</PlainText>
+          </span>
+        ),
+    },
+    ...(isRevealed
+      ? [
+          {
+            id: 'values',
+            title: 'Values',
+            width: 'minmax(300px, 3fr)',
+            cell: (record: Row) => (
+              <PlainText>{record.values === undefined ? '' : JSON.stringify(record.values)}</PlainText>
+            ),
+          },
+        ]
+      : []),
+  ];
 }
 
 interface RecordDialogProps {

@@ -3,10 +3,11 @@
  *
  * 1. One row is in the order of Tab; arrows, `j`, `k`, Page keys, Home and End move it, Enter or `o` opens it, `x` or Space selects it.
  * 2. The next page is fetched before the end is in sight. The place of a row never moves on its own.
- * 3. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
+ * 3. A row is drawn again when something of it changes, and not when others come into sight: its columns count as the same when each is.
+ * 4. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
  */
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type CSSProperties, type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, type RefObject, useEffect, useRef, useState } from 'react';
 import { usePreference } from '../preference.ts';
 import styles from './grid.module.css';
 
@@ -47,7 +48,8 @@ const AHEAD = 30;
 const PAGE_ROWS = 15;
 
 export function Grid<Row>(props: GridProps<Row>) {
-  const { label, columns, rows, rowId, selection, hasMore = false, onMore, isFetching = false } = props;
+  const { label, rows, rowId, selection, hasMore = false, onMore, isFetching = false } = props;
+  const columns = useSameColumns(props.columns);
   const [look] = usePreference<'grid' | 'table'>('lists', 'grid');
   const isTable = look === 'table';
   const scroller = useRef<HTMLDivElement>(null);
@@ -118,46 +120,22 @@ export function Grid<Row>(props: GridProps<Row>) {
   const isAllSelected =
     selection !== undefined && rows.length > 0 && rows.every((row) => selection.ids.has(rowId(row)));
 
-  const rowAt = (index: number, style?: CSSProperties) => {
+  const verbs = useRef<Verbs<Row>>({ focus: setFocused, toggle, open: props.onOpen });
+  verbs.current = { focus: setFocused, toggle, open: props.onOpen };
+
+  const rowAt = (index: number, start?: number) => {
     const row = rows[index];
     if (row === undefined) return null;
     const id = rowId(row);
     return (
-      <div
+      <GridRow
         key={id}
-        role="row"
-        aria-rowindex={index + 2}
-        aria-selected={selection === undefined ? undefined : selection.ids.has(id)}
-        data-index={index}
-        data-id={id}
-        tabIndex={index === current ? 0 : -1}
-        className={`${styles.row} ${props.tinted?.has(id) ? styles.tinted : ''}`}
-        style={{ gridTemplateColumns: template, minWidth: leastWidth, ...style }}
-        onFocus={() => setFocused(index)}
-        onDoubleClick={() => props.onOpen?.(row)}
-      >
-        {selection !== undefined && (
-          <div role="gridcell" className={styles.cell}>
-            <input
-              type="checkbox"
-              tabIndex={-1}
-              aria-label={`Select ${props.rowName?.(row) ?? id}`}
-              checked={selection.ids.has(id)}
-              onChange={() => toggle(id)}
-            />
-          </div>
-        )}
-        {columns.map((column) => (
-          <div
-            key={column.id}
-            role="gridcell"
-            className={`${styles.cell} ${column.isNumber ? styles.number : ''}`}
-            data-column={column.id}
-          >
-            {column.cell(row)}
-          </div>
-        ))}
-      </div>
+        {...{ row, id, index, start, columns, template, leastWidth, verbs }}
+        name={props.rowName?.(row) ?? id}
+        isCurrent={index === current}
+        isSelected={selection?.ids.has(id)}
+        isTinted={props.tinted?.has(id) === true}
+      />
     );
   };
 
@@ -207,11 +185,7 @@ export function Grid<Row>(props: GridProps<Row>) {
           className={styles.body}
           style={isTable ? undefined : { height: `${virtual.getTotalSize()}px` }}
         >
-          {isTable
-            ? rows.map((_, index) => rowAt(index))
-            : items.map(({ index, start }) =>
-                rowAt(index, { position: 'absolute', transform: `translateY(${start}px)` }),
-              )}
+          {isTable ? rows.map((_, index) => rowAt(index)) : items.map(({ index, start }) => rowAt(index, start))}
         </div>
       </div>
       {isTable && hasMore && (
@@ -221,4 +195,80 @@ export function Grid<Row>(props: GridProps<Row>) {
       )}
     </div>
   );
+}
+
+interface Verbs<Row> {
+  readonly focus: (index: number) => void;
+  readonly toggle: (id: string) => void;
+  readonly open: ((row: Row) => void) | undefined;
+}
+
+interface GridRowProps<Row> {
+  readonly row: Row;
+  readonly id: string;
+  readonly name: string;
+  readonly index: number;
+  /** In a list of which only a part is in the document. */
+  readonly start: number | undefined;
+  readonly columns: readonly Column<Row>[];
+  readonly template: string;
+  readonly leastWidth: number;
+  readonly isCurrent: boolean;
+  /** Undefined: rows are not selected. */
+  readonly isSelected: boolean | undefined;
+  readonly isTinted: boolean;
+  /** As they are when something is pressed. */
+  readonly verbs: RefObject<Verbs<Row>>;
+}
+
+const GridRow = memo(function GridRow<Row>(props: GridRowProps<Row>) {
+  const { row, id, name, index, start, columns, template, leastWidth, isCurrent, isSelected, isTinted, verbs } = props;
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={isSelected}
+      data-index={index}
+      data-id={id}
+      tabIndex={isCurrent ? 0 : -1}
+      className={`${styles.row} ${isTinted ? styles.tinted : ''}`}
+      style={{
+        gridTemplateColumns: template,
+        minWidth: leastWidth,
+        ...(start !== undefined && { position: 'absolute', transform: `translateY(${start}px)` }),
+      }}
+      onFocus={() => verbs.current.focus(index)}
+      onDoubleClick={() => verbs.current.open?.(row)}
+    >
+      {isSelected !== undefined && (
+        <div role="gridcell" className={styles.cell}>
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            aria-label={`Select ${name}`}
+            checked={isSelected}
+            onChange={() => verbs.current.toggle(id)}
+          />
+        </div>
+      )}
+      {columns.map((column) => (
+        <div
+          key={column.id}
+          role="gridcell"
+          className={`${styles.cell} ${column.isNumber ? styles.number : ''}`}
+          data-column={column.id}
+        >
+          {column.cell(row)}
+        </div>
+      ))}
+    </div>
+  );
+}) as <Row>(props: GridRowProps<Row>) => ReactNode;
+
+/** The list before, where each column of it is the same. */
+function useSameColumns<Row>(columns: readonly Column<Row>[]): readonly Column<Row>[] {
+  const kept = useRef(columns);
+  const isSame = kept.current.length === columns.length && columns.every((column, at) => column === kept.current[at]);
+  if (!isSame) kept.current = columns;
+  return kept.current;
 }
