@@ -242,6 +242,18 @@ describe('acknowledgements', () => {
     await vi.waitFor(() => expect(told(server)).toHaveLength(2), { timeout: 60_000 });
     expect(told(server).toSorted()).toEqual(['released 1 after 1', 'released 2 after 2']);
   });
+
+  it('hides the message of a handler that fails while its worker stops, as at any other time', async () => {
+    const receive = receiveOnce([1, 2].map((n) => scriptedMessage(String(n), body(n), { receiveCount: n })));
+    const server = await scripted((request) => (request.operation === 'ReceiveMessage' ? receive() : allDone(request)));
+    const { promise: failure, reject: fail } = Promise.withResolvers<never>();
+    const worker = startWorker(server.sqs, { random: () => 0, handle: () => failure });
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(2), { timeout: 60_000 });
+    const stopped = worker.stop({ timeoutMs: 60_000 });
+    fail(new Error('the partner is away'));
+    expect(await stopped).toBe(true);
+    expect(told(server).toSorted()).toEqual(['released 1 after 1', 'released 2 after 2']);
+  });
 });
 
 describe('a server in trouble', () => {
