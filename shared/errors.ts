@@ -1009,6 +1009,10 @@ export const ERROR_CODES = {
     meaning: 'A step or an archive copy took longer than its deadline and was stopped.',
     remedy: 'Nothing at first: it is retried. If it continues, check the store or partner that it waited for.',
   },
+  READER_LOST: {
+    meaning: 'The process that reads foreign text was ended several times by something else, or hung.',
+    remedy: 'Look in the system log for a lack of memory, and give the service more. Then try again.',
+  },
   OUTCOME_REFUSED: {
     meaning: 'The outcome of a step cannot be stored, for example because its output is not JSON or is too large.',
     remedy: 'Report it with the job id. It is a bug in that kind of step.',

@@ -1,8 +1,8 @@
 /**
  * The child's side of `confined-program.ts`: answers questions one after the other, and ends when whoever asks is gone.
  *
- * A thread of it watches what the process uses, since the code that answers may never give way: it is killed when the question has used
- * more than its processor time, or the process more than its memory.
+ * A thread of it watches what the process uses, since the code that answers may never give way: it is ended when the question has used
+ * more than its processor time, the process more than its memory, or when the process that asks was killed.
  */
 import { writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -18,6 +18,8 @@ export interface Watch {
   /** Processor time of the process, in ms, at which the question has used its own; 0 while there is no question. */
   readonly endsAt: Int32Array;
   readonly mostResidentBytes: number;
+  /** The process that asks. */
+  readonly askedBy: number;
 }
 
 const NO_QUESTION = 0;
@@ -27,7 +29,11 @@ const BESIDE_HEAP_MB = 256;
 export function answerQuestions<Question, Answer>(answer: (question: Question) => Answer | Promise<Answer>): void {
   const [, , heapMb, cpuMs] = process.argv;
   const endsAt = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const watch: Watch = { endsAt, mostResidentBytes: (Number(heapMb) + BESIDE_HEAP_MB) * 1_048_576 };
+  const watch: Watch = {
+    endsAt,
+    mostResidentBytes: (Number(heapMb) + BESIDE_HEAP_MB) * 1_048_576,
+    askedBy: process.ppid,
+  };
   new Worker(new URL('./watch-process.ts', import.meta.url), { workerData: watch });
 
   async function answered(question: Question): Promise<ChildMessage<Answer>> {

@@ -1,7 +1,9 @@
 /**
  * One child process that answers questions, each within its processor time and memory.
  *
- * It keeps this process alive only while it is asked. It ends when it is disconnected, or when this process is gone.
+ * 1. It keeps this process alive only while it is asked. It ends when it is disconnected, or when this process is gone.
+ * 2. A child that something else ended, or that hangs, says nothing about its question: a kernel that is short of memory ends children first,
+ *    whatever they read.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { getCompileCacheDir } from 'node:module';
@@ -11,6 +13,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { MEMORY_VARIABLES } from '#shared/runtime/config/memory.ts';
 import { within } from '#shared/runtime/within.ts';
 import type { ChildMessage } from './answer-questions.ts';
+import { SPENT_SIGNAL } from './spent-signal.ts';
 
 export interface ChildBounds {
   /** Calls `answerQuestions`. */
@@ -21,6 +24,8 @@ export interface ChildBounds {
   readonly cpuMs: number;
   /** Of the clock on the wall, for one question, the start of a child not included; none when absent. */
   readonly deadlineMs?: number | undefined;
+  /** A child that took so long for a question hangs, and is lost; a minute and ten times `cpuMs` when absent. */
+  readonly hangMs?: number | undefined;
 }
 
 export type ConfinedAnswer<Answer> =
@@ -30,13 +35,19 @@ export type ConfinedAnswer<Answer> =
   /** The deadline passed first; on a quiet machine there may be an answer. */
   | { readonly type: 'late' };
 
+/** Another child may have an answer. */
+export interface LostChild {
+  readonly type: 'lost';
+  readonly why: string;
+}
+
 export interface ConfinedChild<Question, Answer> {
   /**
    * One question at a time.
    *
    * @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when it did not start; the reason of `signal`; Error with what the program threw
    */
-  ask(question: Question, signal?: AbortSignal): Promise<ConfinedAnswer<Answer>>;
+  ask(question: Question, signal?: AbortSignal): Promise<ConfinedAnswer<Answer> | LostChild>;
   readonly isAlive: boolean;
   /** It ends, and keeps what it compiled for the next one. */
   end(): void;
@@ -45,36 +56,48 @@ export interface ConfinedChild<Question, Answer> {
 const YOUNG_MB = 4;
 const MOST_LAST_WORDS = 2_000;
 const START_MS = 60_000;
+/** A processor that many others use as well gives a question its time within this many times as long. */
+const MOST_SHARING = 10;
+const END_MS = 30_000;
+/** By which a process ends itself, or its watch ends it: whatever else ended it, its question did not. */
+const ENDS_OF_THE_QUESTION: ReadonlySet<NodeJS.Signals> = new Set([
+  SPENT_SIGNAL,
+  'SIGABRT',
+  'SIGTRAP',
+  'SIGILL',
+  'SIGSEGV',
+  'SIGBUS',
+  'SIGFPE',
+]);
 
 export function startConfinedChild<Question, Answer>(bounds: ChildBounds): ConfinedChild<Question, Answer> {
-  const child = fork(bounds.program, [String(bounds.heapMb), String(bounds.cpuMs)], {
-    execArgv: [`--max-old-space-size=${bounds.heapMb}`, `--max-semi-space-size=${YOUNG_MB}`],
-    env: variables(),
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
+  const child = forked(bounds);
   const started = untilStarted(child);
   const isAlive = () => child.connected && child.exitCode === null && child.signalCode === null;
 
-  function asked(question: Question): Promise<ConfinedAnswer<Answer>> {
-    const { promise, resolve, reject } = Promise.withResolvers<ConfinedAnswer<Answer>>();
+  function asked(question: Question): Promise<ConfinedAnswer<Answer> | LostChild> {
+    const { promise, resolve, reject } = Promise.withResolvers<ConfinedAnswer<Answer> | LostChild>();
     const take = (message: ChildMessage<Answer>) => {
       if (message.type === 'failed') reject(new Error(message.message));
       else if (message.type !== 'started') resolve(message);
     };
-    const ended = () => resolve({ type: 'exhausted' });
+    const ended = (_code: number | null, signal: NodeJS.Signals | null) => resolve(answerOfEnd(signal));
     child.on('message', take).once('exit', ended);
     if (isAlive()) child.send(question as object, ignore);
-    else ended();
+    else resolve({ type: 'lost', why: 'It had ended before.' });
     return promise.finally(() => child.off('message', take).off('exit', ended));
   }
 
-  async function answerTo(question: Question): Promise<ConfinedAnswer<Answer>> {
+  async function answerTo(question: Question): Promise<ConfinedAnswer<Answer> | LostChild> {
     await within(started, START_MS, () => {
       throw notStarted(`It had ${START_MS / 1_000} s.`);
     });
-    if (bounds.deadlineMs === undefined) return await asked(question);
-    return await within(asked(question), bounds.deadlineMs, () => ({ type: 'late' as const }));
+    const { deadlineMs, cpuMs, hangMs = START_MS + MOST_SHARING * cpuMs } = bounds;
+    if (deadlineMs !== undefined) return await within(asked(question), deadlineMs, () => ({ type: 'late' as const }));
+    return await within(asked(question), hangMs, () => ({
+      type: 'lost' as const,
+      why: `It hung for ${hangMs / 1_000} s.`,
+    }));
   }
 
   return {
@@ -100,8 +123,31 @@ export function startConfinedChild<Question, Answer>(bounds: ChildBounds): Confi
     },
     end() {
       if (child.connected) child.disconnect();
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const hanging = setTimeout(() => child.kill('SIGKILL'), END_MS).unref();
+      child.once('exit', () => clearTimeout(hanging));
     },
   };
+}
+
+function forked({ program, heapMb, cpuMs }: ChildBounds): ChildProcess {
+  try {
+    return fork(program, [String(heapMb), String(cpuMs)], {
+      execArgv: [`--max-old-space-size=${heapMb}`, `--max-semi-space-size=${YOUNG_MB}`],
+      env: variables(),
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+  } catch (error) {
+    // The system has no memory, process or descriptor left for it.
+    throw notStarted(error instanceof Error ? error.message : '', error);
+  }
+}
+
+/** A program that ends without a signal met an error that it did not catch. */
+function answerOfEnd(signal: NodeJS.Signals | null): { readonly type: 'exhausted' } | LostChild {
+  if (signal === null || ENDS_OF_THE_QUESTION.has(signal)) return { type: 'exhausted' };
+  return { type: 'lost', why: `It was ended by ${signal}.` };
 }
 
 /** No secret of ours is among them. */
@@ -127,7 +173,7 @@ function untilStarted(child: ChildProcess): Promise<void> {
   return promise;
 }
 
-function notStarted(why: string, cause?: Error): LongshoreError {
+function notStarted(why: string, cause?: unknown): LongshoreError {
   return new LongshoreError('DEPENDENCY_UNAVAILABLE', `A process that reads foreign text did not start. ${why}`, {
     cause,
   });

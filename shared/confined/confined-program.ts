@@ -3,11 +3,14 @@
  *
  * 1. Whatever a question does ends its child at most, never this process. A thread is not enough: V8 aborts the whole process when one
  *    allocation is larger than what is left of a thread's heap.
- * 2. A question has a budget of processor time, its child one of memory. What exceeds one is answered `exhausted`.
+ * 2. A question has a budget of processor time, its child one of memory. What exceeds one is answered `exhausted`. A child that something
+ *    else ended, or that hangs, is no verdict on the question: another child is asked.
  * 3. A customer's questions are asked one after the other, so that it cannot hold all children.
  * 4. A child serves many questions, as its start costs more than most of them, and ends when it had none for a while.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
+import { LongshoreError } from '#shared/errors.ts';
+import { unlessAborted } from '#shared/runtime/within.ts';
 import { type ChildBounds, type ConfinedAnswer, type ConfinedChild, startConfinedChild } from './confined-child.ts';
 
 export interface ConfinedProgramOptions extends ChildBounds {
@@ -18,7 +21,11 @@ export interface ConfinedProgramOptions extends ChildBounds {
 }
 
 export interface ConfinedProgram<Question, Answer> {
-  /** As `ask` of a child, when it is the customer's turn. */
+  /**
+   * As `ask` of a child, when it is the customer's turn.
+   *
+   * @throws LongshoreError `READER_LOST` when several children were lost
+   */
   ask(
     question: Question,
     asker: { readonly customer: string; readonly signal?: AbortSignal | undefined },
@@ -33,6 +40,8 @@ const CHILDREN = 2;
 const IDLE_MS = 5_000;
 /** What questions leave behind in a child ends with it. */
 const MOST_QUESTIONS = 1_000;
+/** A question whose children are always lost may be what the machine has no memory for. */
+const MOST_LOST = 3;
 
 interface Place<Question, Answer> {
   readonly child: ConfinedChild<Question, Answer>;
@@ -82,17 +91,34 @@ export function createConfinedProgram<Question, Answer>({
     }, idleMs).unref();
   }
 
+  async function askOnce(question: Question, signal: AbortSignal | undefined) {
+    const place = take();
+    try {
+      return await place.child.ask(question, signal);
+    } finally {
+      putBack(place);
+    }
+  }
+
+  async function askUntilKnown(question: Question, signal: AbortSignal | undefined): Promise<ConfinedAnswer<Answer>> {
+    for (let lost = 1; ; lost += 1) {
+      signal?.throwIfAborted();
+      const answer = await askOnce(question, signal);
+      if (answer.type !== 'lost') return answer;
+      if (lost === MOST_LOST)
+        throw new LongshoreError(
+          'READER_LOST',
+          `The process that reads foreign text was lost ${lost} times. ${answer.why}`,
+        );
+    }
+  }
+
   return {
-    ask: (question, { customer, signal }) =>
-      inTurn(customer, async () => {
-        signal?.throwIfAborted();
-        const place = take();
-        try {
-          return await place.child.ask(question, signal);
-        } finally {
-          putBack(place);
-        }
-      }),
+    ask(question, { customer, signal }) {
+      const answered = inTurn(customer, () => askUntilKnown(question, signal));
+      // It need not wait for its turn.
+      return signal === undefined ? answered : unlessAborted(answered, signal);
+    },
     countOf(customer) {
       const line = lines.get(customer);
       return line === undefined ? 0 : line.activeCount + line.pendingCount;

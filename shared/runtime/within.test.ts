@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endsWithin, within } from './within.ts';
+import { endsWithin, unlessAborted, within } from './within.ts';
 
 const never = new Promise<never>(() => {});
 
@@ -22,4 +22,14 @@ test('says whether something ended, and ignores a failure that comes later', asy
   reject(new Error('nobody hears this'));
   await new Promise(setImmediate);
   expect(await endsWithin(Promise.resolve(), 60_000)).toBe(true);
+});
+
+test('gives what came before the abort, and the reason of one before or after', async () => {
+  const reason = new Error('nobody waits');
+  expect(await unlessAborted(Promise.resolve('answer'), new AbortController().signal)).toBe('answer');
+  await expect(unlessAborted(never, AbortSignal.abort(reason))).rejects.toBe(reason);
+  const controller = new AbortController();
+  const waiting = unlessAborted(never, controller.signal);
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
 });

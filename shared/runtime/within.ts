@@ -24,3 +24,13 @@ export function endsWithin(done: Promise<unknown>, timeoutMs: number): Promise<b
     () => false,
   );
 }
+
+/** Rejects with the signal's reason as soon as that aborts; the work goes on for others, and its late failure is ignored. */
+export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -11,6 +11,8 @@ export type Greed =
   | 'a deep stack'
   | 'a fault'
   | 'a wait'
+  | 'a while'
+  | 'a kill'
   | 'a signal'
   | 'nothing';
 
@@ -33,6 +35,18 @@ const ACTS: Readonly<Record<Greed, () => unknown>> = {
     throw new TypeError('it is not as it should be');
   },
   'a wait': () => sleep(600_000),
+  /** A second and a half of the processor. */
+  'a while': () => {
+    const before = process.threadCpuUsage();
+    for (let used = 0; used < 1_500_000; ) {
+      const { user, system } = process.threadCpuUsage(before);
+      used = user + system;
+    }
+  },
+  'a kill': () => {
+    process.kill(process.pid, 'SIGKILL');
+    return sleep(600_000);
+  },
   'a signal': () => {
     process.kill(process.pid, 'SIGINT');
     process.kill(process.pid, 'SIGTERM');

@@ -5,6 +5,7 @@
  * 2. What did not happen is never a pass: `unavailable` and `untrusted` are no verdict about the file.
  */
 import type { Histogram } from 'prom-client';
+import { unlessAborted } from '#shared/runtime/within.ts';
 import { canary } from './canary.ts';
 import { type ClamdTimes, type ScanVerdict, scanWithClamd } from './clamd-client.ts';
 import type { ClamdAddress } from './scan-variables.ts';
@@ -66,7 +67,7 @@ export function createScanner({ address, seconds, now, times }: ScannerOptions):
 
   return async ({ bytes, maxBytes, signal }) => {
     const startedMs = now();
-    const trust = await orAborted(findTrust(maxBytes), signal);
+    const trust = await unlessAborted(findTrust(maxBytes), signal);
     const verdict = trust.type === 'infected' ? await scanWithClamd(address, bytes(), within(signal)) : trust;
     seconds.observe({ verdict: verdict.type }, (now() - startedMs) / 1_000);
     return verdict;
@@ -74,13 +75,3 @@ export function createScanner({ address, seconds, now, times }: ScannerOptions):
 }
 
 const CANARY_DEADLINE_MS = 120_000;
-
-/** The work goes on for the others that wait for it. */
-function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.throwIfAborted();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
