@@ -70,6 +70,8 @@ describe('a path is refused with NAME_REJECTED', () => {
     ['an isolate', '/a\u2066b'],
     ['bytes that are not UTF-8', '/a\ufffd'],
     ['a leading hyphen', '/-rf'],
+    ['dots and a blank', '/in/.. /x'],
+    ['a blank that nothing shows', '/in/x\u200b.csv'],
     ['a leading hyphen below', '/in/-rf'],
     ['256 bytes', `/${'x'.repeat(256)}`],
     ['256 bytes of multibyte characters', `/${'ü'.repeat(128)}`],

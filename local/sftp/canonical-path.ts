@@ -7,7 +7,7 @@
  * 3. What could mean another path to somebody who reads it later (encoded separators, backslash, bidi marks, control
  *    characters, a leading `-`) is refused, not repaired.
  */
-import { UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
+import { faultOfName, UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
 import { SFTP_STATUS, SftpFault } from './sftp-fault.ts';
 
 /** POSIX NAME_MAX: a longer name could not be stored at most partners' ends. */
@@ -49,7 +49,8 @@ export function canonicalPath(raw: string, { endsAtRoot = false } = {}): Canonic
 
 function acceptedName(name: string): string {
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw rejected(`a name has at most ${MAX_NAME_BYTES} bytes`);
-  if (name.startsWith('-')) throw rejected('a name must not begin with `-`');
+  const fault = faultOfName(name);
+  if (fault !== undefined) throw rejected(`a name ${fault}`);
   if (ENCODED_SEPARATOR.test(name) || ENCODED_DOTS.test(name)) {
     throw rejected('a name must not contain an encoded separator, dots or control character');
   }

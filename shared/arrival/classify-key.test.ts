@@ -52,6 +52,15 @@ describe('a key', () => {
     'acme/in/\u2028x',
     'acme/in/\ufeffx',
     'acme/in/\ud800x',
+    'acme/-rf',
+    'acme/in/--checkpoint-action=exec/x.csv',
+    'acme/.. /globex/x.csv',
+    'acme/in/ ../x.csv',
+    'acme/in/x\u200b.csv',
+    'acme/in/\u2060x.csv',
+    'acme/in/pay\u00adment.csv',
+    'acme/\u3164/x.csv',
+    'acme/in/x\u{e0041}.csv',
     `acme/${'x'.repeat(1_020)}`,
   ])('%j is set aside as its tenant’s', (key) => {
     expect(classifyKey(key, tenants)).toMatchObject({ tenantId: 'acme', error: { code: 'NAME_REJECTED' } });
@@ -63,6 +72,9 @@ describe('a key', () => {
     'acme/in//x.csv',
     'acme/in/%2e%2e/x',
     'acme/in/👩‍👧.csv',
+    'acme/in/نامه\u200cای ❤\ufe0f.csv',
+    'acme/in/a.hidden',
+    'acme/in/a-b -c',
   ])('%j is a file like any other', (key) => {
     const found = classifyKey(key, tenants);
     expect(found).toMatchObject({ type: 'file' });

@@ -133,8 +133,6 @@ async function placesOf(context: Context, archive: Archive): Promise<ReadonlyMap
     const shown = JSON.stringify(name.slice(0, 200));
     if (path.startsWith('/') || path.split(/[\\/]/).includes('..') || /^[A-Za-z]:/.test(path))
       throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} of the archive points outside of it.`);
-    if (path.split('/').some((segment) => segment.startsWith('-')))
-      throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} has a name that programs would take for an option.`);
     const key = canonicalKey(`${directory}/${path}`, `${file.tenantId}/`);
     if (!key.ok)
       throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} has a name that may not be used: ${key.message}.`);
