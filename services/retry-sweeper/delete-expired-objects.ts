@@ -7,6 +7,7 @@ import {
   type ExpiredObject,
   type RefusedObject,
   settleExpiredObjects,
+  withoutHeld,
 } from '#shared/retention/expired-objects.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { JOB_METADATA } from '#shared/steps/job-metadata.ts';
@@ -27,17 +28,22 @@ export async function deleteExpiredObjects(options: DeleteExpiredObjectsOptions)
   const { sql, store, metrics, logger, signal } = options;
   const claimed = await claimExpiredObjects(sql, AT_ONCE);
   const refused: RefusedObject[] = [];
-  const versions: ExpiredObject[] = [];
+  const versions = new Map<ExpiredObject, string>();
   for (const object of claimed) {
     const versionId = object.versionId === '' ? await findOwnVersion(store, object, signal) : object.versionId;
-    if (versionId !== undefined) versions.push({ ...object, versionId });
+    if (versionId !== undefined) versions.set(object, versionId);
   }
-  for (const [bucket, inBucket] of Map.groupBy(versions, (object) => object.bucket)) {
+  const free = await withoutHeld(sql, claimed);
+  const own = free.flatMap((object) => {
+    const versionId = versions.get(object);
+    return versionId === undefined ? [] : [{ ...object, versionId }];
+  });
+  for (const [bucket, inBucket] of Map.groupBy(own, (object) => object.bucket)) {
     refused.push(...(await deleteIn(store, bucket, { objects: inBucket, signal })));
   }
   const isRefused = new Set(refused.map(({ bucket, key }) => `${bucket}\n${key}`));
-  const gone = claimed.filter(({ bucket, key }) => !isRefused.has(`${bucket}\n${key}`));
-  const kept = claimed.flatMap((object) => {
+  const gone = free.filter(({ bucket, key }) => !isRefused.has(`${bucket}\n${key}`));
+  const kept = free.flatMap((object) => {
     const refusal = refused.find(({ bucket, key }) => bucket === object.bucket && key === object.key);
     return refusal === undefined ? [] : [{ ...object, message: refusal.message }];
   });

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { hasFault } from '#shared/files/store-error.ts';
 import { deleteExpiredFiles, findExpiryTurns } from '#shared/retention/delete-expired.ts';
+import { placeHold, releaseHold } from '#shared/retention/legal-holds.ts';
 import { askRestore, claimRestores, noteRestore } from '#shared/retention/restores.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
@@ -203,6 +204,37 @@ test('what the store refuses stays listed with its reason, and its certificate o
   expect(await bed.sql`SELECT objects_left FROM deletion_certificates WHERE completed_at IS NOT NULL`).toEqual([
     { objects_left: 0 },
   ]);
+});
+
+test('a hold that is placed while objects are looked up for their deletion keeps them', async () => {
+  const [job] = await seedExpired(1);
+  await dateAll();
+  const results = { bucket: bucketName(prefix, 'outbound'), key: `acme/results/${job?.id}` };
+  await put(results.bucket, results.key, { Metadata: { 'longshore-job': job?.id ?? '' } });
+  await bed.sql`UPDATE job_steps SET output = ${bed.sql.json({ results })} WHERE job_id = ${job?.id ?? ''}`;
+  for (const turn of await findExpiryTurns(bed.sql))
+    await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets: [archive(), results.bucket], actor: 'test' });
+  const real = createObjectStore({ client: bed.s3.client });
+  let holdId = '';
+  const store = {
+    ...real,
+    async head(...asked: Parameters<typeof real.head>) {
+      holdId = await placeHold(bed.sql, { tenantId: 'acme', reason: 'case 4711', actor: 'test' });
+      return await real.head(...asked);
+    },
+  };
+  const metrics = createRetrySweeperMetrics(new Registry());
+  const { signal } = new AbortController();
+  const there = async () => [...(await versionsIn(archive())), ...(await versionsIn(results.bucket))];
+  const before = await there();
+  await deleteExpiredObjects({ sql: bed.sql, store, metrics, logger, signal });
+  expect(holdId).not.toBe('');
+  expect(await there()).toEqual(before);
+  expect(await bed.sql`SELECT 1 FROM expired_objects`).toHaveLength(2);
+  await releaseHold(bed.sql, { holdId, reason: 'closed', actor: 'test' });
+  await deleteExpiredObjects({ sql: bed.sql, store: real, metrics, logger, signal });
+  expect(await bed.sql`SELECT 1 FROM expired_objects`).toHaveLength(0);
+  expect(await there()).toHaveLength(before.length - 2);
 });
 
 test('an original in a cold tier cannot be read, is restored, and its jobs wait for a second person', async () => {

@@ -34,6 +34,20 @@ export async function claimExpiredObjects(sql: Sql, limit: number): Promise<Expi
     RETURNING o.bucket, o.key, o.version_id AS "versionId", o.job_id AS "jobId"`;
 }
 
+/** Those of the claimed that no hold came to name since: asked right before they are deleted, as a claim may be minutes old by then. */
+export async function withoutHeld<Claimed extends ExpiredObject>(
+  sql: Sql,
+  claimed: readonly Claimed[],
+): Promise<Claimed[]> {
+  const rows = claimed.map(({ bucket, key, versionId }, place) => ({ bucket, key, versionId, place }));
+  const held = await sql<{ place: number }[]>`
+    SELECT i.place FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS i(bucket text, key text, "versionId" text, place int)
+    JOIN expired_objects o ON (o.bucket, o.key, o.version_id) = (i.bucket, i.key, i."versionId")
+    WHERE NOT isfinite(o.next_action_at)`;
+  const places = new Set(held.map(({ place }) => place));
+  return claimed.filter((_, place) => !places.has(place));
+}
+
 export async function settleExpiredObjects(
   sql: Sql,
   { gone, refused }: { readonly gone: readonly ExpiredObject[]; readonly refused: readonly RefusedObject[] },
