@@ -29,6 +29,9 @@ const UNIX_FILE = 0o100000;
 const UNIX_DIRECTORY = 0o040000;
 const MADE_ON_UNIX = 3;
 const [STORED, DEFLATED] = [0, 8];
+const ENTRY_BYTES = 46;
+/** All of it is kept in memory while the entries are read; 50,000 entries with long names fit. */
+const MOST_DIRECTORY_BYTES = 16_777_216;
 const ENTRY_SIGNATURE = Buffer.from('PK\x01\x02', 'latin1');
 
 /** @throws FormatFault `ARCHIVE_*` */
@@ -50,7 +53,11 @@ async function readDirectory(reader: RangeReader, sizeBytes: number, bounds: Arc
   const count = boundEntries(sizeBytes, bounds);
   const places: { readonly first: number; readonly end: number }[] = [];
   const entries: ArchiveEntry[] = [];
+  let directoryBytes = 0;
   for await (const entry of zip.eachEntry()) {
+    directoryBytes += ENTRY_BYTES + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+    if (directoryBytes > MOST_DIRECTORY_BYTES)
+      throw new FormatFault('ARCHIVE_BOMB', `The archive has a directory of more than ${MOST_DIRECTORY_BYTES} bytes.`);
     const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
     count({ sizeBytes: entry.uncompressedSize });
     if (isDirectory(entry, name)) continue;

@@ -156,13 +156,40 @@ async function countingTo(entryCount: number): Promise<Buffer> {
   return archive;
 }
 
+/** Attributes for all entries, or, in front of each, for one. */
+async function tarWithAttributes(size: number, kind: 'g' | 'x', count: number): Promise<Buffer> {
+  const attributes = Buffer.alloc(size, '14 attri=bute\n').subarray(0, size - (size % 14));
+  const archive = await tarOf({}, (tar) => {
+    for (let at = 0; at < count; at += 1) tar.entry({ name: 'attributes' }, attributes);
+    tar.entry({ name: 'a.txt' }, 'x');
+  });
+  const each = 512 + Math.ceil(attributes.length / 512) * 512;
+  for (let at = 0; at < count; at += 1) sign(archive.subarray(at * each), (header) => header.write(kind, 156));
+  return archive;
+}
+
+function sign(header: Buffer, change: (header: Buffer) => void): void {
+  change(header);
+  header.write('        ', 148);
+  const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+}
+
+/** As GNU tar writes it: the content begins with a map of the holes. */
+async function sparseTar(): Promise<Buffer> {
+  const pax = {
+    'GNU.sparse.major': '1',
+    'GNU.sparse.minor': '0',
+    'GNU.sparse.name': 'a.txt',
+    'GNU.sparse.realsize': '9',
+  };
+  return await tarOf({}, (tar) => tar.entry({ name: 'GNUSparseFile.0/a.txt', pax }, `1\n0\n1\n${'\0'.repeat(506)}x`));
+}
+
 /** Its entry's size as a base-256 number. */
 async function tarSaying(size: readonly number[]): Promise<Buffer> {
   const archive = await tarOf({ 'a.txt': 'x' });
-  Buffer.from(size).copy(archive, 124);
-  archive.write('        ', 148);
-  const sum = archive.subarray(0, 512).reduce((total, byte) => total + byte, 0);
-  archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  sign(archive, (header) => Buffer.from(size).copy(header, 124));
   return archive;
 }
 
@@ -236,6 +263,28 @@ const faults: [string, () => Promise<Uint8Array>, string][] = [
   ],
   ['a tar entry of less than nothing', () => tarSaying(Array(12).fill(0xff)), 'ARCHIVE_CORRUPT'],
   ['a tar entry of an exabyte', () => tarSaying([0x80, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0]), 'ARCHIVE_BOMB'],
+  ['attributes of all entries without end', () => tarWithAttributes(3 * MIB, 'g', 1), 'ARCHIVE_BOMB'],
+  ['attributes of an entry without end', () => tarWithAttributes(3 * MIB, 'x', 1), 'ARCHIVE_BOMB'],
+  ['more headers than entries can have', () => tarWithAttributes(14, 'g', 40_001), 'ARCHIVE_BOMB'],
+  ['a sparse file of GNU tar', sparseTar, 'ARCHIVE_UNSUPPORTED'],
+  [
+    'an entry of a kind that nobody knows',
+    async () => {
+      const archive = await tarOf({ 'a.txt': 'x' });
+      sign(archive, (header) => header.write('S', 156));
+      return archive;
+    },
+    'ARCHIVE_UNSUPPORTED',
+  ],
+  [
+    'a directory of megabytes',
+    () =>
+      zipOf({}, (zip) => {
+        for (let at = 0; at < 300; at += 1)
+          zip.addBuffer(Buffer.from('x'), `${at}`, { fileComment: 'c'.repeat(65_535) } as object);
+      }),
+    'ARCHIVE_BOMB',
+  ],
   ['a bomb in gzip', async () => gzipSync(await tarOf({ zeros: new Uint8Array(24 * MIB) })), 'ARCHIVE_BOMB'],
 ];
 
