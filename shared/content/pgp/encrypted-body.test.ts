@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ByteReader } from './byte-reader.ts';
 import { readEncryptedMessage } from './encrypted-body.ts';
 import { openPgpMessage } from './open-message.ts';
+import { readHeader } from './packet-lengths.ts';
 import { sealPgpMessage } from './seal-message.ts';
 
 let ours: PrivateKey;
@@ -46,6 +47,15 @@ const seal = (content: Uint8Array, { size = 65_536, isSigned = false } = {}) =>
 async function sealedByLibrary(content: Uint8Array, more: object = {}): Promise<Uint8Array> {
   const message = await createMessage({ binary: content });
   return (await encrypt({ message, encryptionKeys: ours.toPublic(), format: 'binary', ...more })) as Uint8Array;
+}
+
+function armored(message: Uint8Array, headers = '', lineEnd = '\n'): Buffer {
+  const lines =
+    Buffer.from(message)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  const all = ['-----BEGIN PGP MESSAGE-----', `${headers}`, ...lines, '-----END PGP MESSAGE-----', ''];
+  return Buffer.from(all.join(lineEnd));
 }
 
 const isUsual = async (message: Uint8Array) =>
@@ -124,8 +134,61 @@ describe('a message', () => {
     expect(nested).toMatch(/^PGP_/);
   });
 
-  test('with more session keys than anybody has, or none, is the library’s', async () => {
-    expect(await isUsual(Buffer.alloc(100_000, Buffer.from([0xc1, 10, ...Buffer.alloc(10)])))).toBe(false);
+  test('with more in front of its body than a sender puts there is refused before a key is tried', async () => {
+    const sealed = Buffer.from(await sealedByLibrary(Buffer.from('x'), { wildcard: true }));
+    const header = await readHeader(new ByteReader(inPieces(sealed, 1_000)));
+    const sessionKey = sealed.subarray(0, (header?.raw.length ?? 0) + (header?.length.bytes ?? 0));
+    const marker = Buffer.from([0xca, 3, 0x50, 0x47, 0x50]);
+    const unknown = Buffer.from([0xc0 | 60, 1, 0]);
+    const partial = Buffer.concat([Buffer.from([0xc1, 0xe9]), Buffer.alloc(512), Buffer.from([0])]);
+    for (const front of [[marker], [unknown], []]) {
+      const many = (count: number) => Buffer.concat([...front, ...Array<Buffer>(count).fill(sessionKey), sealed]);
+      expect((await open(many(10))).toString()).toBe('x');
+      expect(await causeOf(open(many(20)))).toBe('PGP_SYNTAX');
+      expect(await causeOf(open(armored(many(20))))).toBe('PGP_SYNTAX');
+    }
+    for (const front of [partial, Buffer.alloc(300_000, marker)])
+      expect(await causeOf(open(Buffer.concat([front, sealed])))).toBe('PGP_SYNTAX');
+  });
+
+  test('to a hundred receivers of which one is this one is opened', async () => {
+    const one = Buffer.from(await sealedByLibrary(Buffer.from('x')));
+    const header = await readHeader(new ByteReader(inPieces(one, 1_000)));
+    const headerBytes = header?.raw.length ?? 0;
+    const others = Array.from({ length: 100 }, (_, at) => {
+      const sessionKey = Buffer.from(one.subarray(0, headerBytes + (header?.length.bytes ?? 0)));
+      // Behind its version, the key that it is for.
+      sessionKey.writeUInt32BE(at, headerBytes + 1);
+      return sessionKey;
+    });
+    expect((await open(Buffer.concat([...others, one]))).toString()).toBe('x');
+  });
+
+  test('in armor is what it is in binary, in pieces of any size, with and without headers and checksum', async () => {
+    for (const size of [0, 1, 2, 3, 100, 200_000]) {
+      const content = randomBytes(size);
+      const sealed = Buffer.from(await sealedByLibrary(content));
+      const byLibrary = Buffer.from((await sealedByLibrary(content, { format: 'armored' })) as unknown as string);
+      for (const text of [armored(sealed), armored(sealed, 'Version: 1\r\nComment: \r\n', '\r\n'), byLibrary])
+        for (const piece of size > 1_000 ? [999, 65_536] : [1, 7, 65_536])
+          expect(Buffer.compare(await open(text, piece), content)).toBe(0);
+    }
+  });
+
+  test.each([
+    ['text without its end', (text: string) => text.slice(0, -40), 'PGP_TRUNCATED'],
+    ['other text after it', (text: string) => `${text}more`, 'PGP_SYNTAX'],
+    ['letters that are none of base64', (text: string) => text.replace('\n\n', '\n\n%'), 'PGP_SYNTAX'],
+    ['a signed text', () => `-----BEGIN PGP SIGNED MESSAGE-----\n\n${'x'.repeat(1_000)}`, 'PGP_SYNTAX'],
+    ['a line of a head without end', () => `-----BEGIN PGP MESSAGE-----\nA: ${'x'.repeat(1_000_000)}`, 'PGP_SYNTAX'],
+    ['headers without end', () => `-----BEGIN PGP MESSAGE-----\n${'A: b\n'.repeat(10_000)}`, 'PGP_SYNTAX'],
+    ['equal signs without end', (text: string) => text.replace('\n\n', `\n\n${'='.repeat(1_000)}`), 'PGP_SYNTAX'],
+  ])('in armor with %s is refused', async (_what, broken, cause) => {
+    const text = armored(await seal(randomBytes(1_000))).toString();
+    expect(await causeOf(open(Buffer.from(broken(text)), 1_000))).toBe(cause);
+  });
+
+  test('with no session keys, or cut off in one, is the library’s', async () => {
     expect(await isUsual(Buffer.from([0xd2, 2, 1, 0]))).toBe(false);
     expect(await isUsual(Buffer.from([0x85, 0xff, 0xff, 0xff, 0xff]))).toBe(false);
     expect(await causeOf(open(Buffer.from([0x87, 1, 2, 3])))).toMatch(/^PGP_/);

@@ -2,7 +2,8 @@
  * The usual encrypted message without the library, which takes several times as long for its body: session keys, then one packet of AES-CFB
  * with a modification detection code (RFC 9580, 5.13.1).
  *
- * 1. Whatever else comes, the library takes from its first byte.
+ * 1. Whatever else comes, the library takes from its first byte. What is in front of the body is bounded before: the library keeps all of it,
+ *    and tries each session key that names nobody, or one of ours, at once.
  * 2. What is decrypted comes out before it is known to be whole; the end is reached only when the code was right.
  * 3. Nothing is said of the first bytes, which a sender could ask about again and again.
  */
@@ -14,7 +15,12 @@ import { type PacketLength, packetOf, readHeader, readLength } from './packet-le
 
 const SESSION_KEY = 1;
 const ENCRYPTED = 18;
-const MOST_SESSION_KEY_BYTES = 65_536;
+/** They end what is in front of the body: compressed, encrypted and literal data. */
+const BODIES: ReadonlySet<number> = new Set([8, 9, 11, ENCRYPTED, 20]);
+/** Of hundreds of receivers. */
+const MOST_HEAD_BYTES = 262_144;
+/** Of session keys that name the same key, or none: senders make one for each receiver. */
+const MOST_OF_A_KEY = 16;
 /** A block, and its last two bytes again. */
 const PREFIX_BYTES = 18;
 /** The header of its packet, and SHA-1. */
@@ -41,9 +47,11 @@ export interface SessionKey {
   readonly algorithm: string | null;
 }
 
-/** Undefined: it is none of the usual ones, and `reader` still gives all of it. @throws FormatFault `PGP_TRUNCATED` */
+/** Undefined: it is none of the usual ones, and `reader` still gives all of it. @throws FormatFault `PGP_TRUNCATED`, `PGP_SYNTAX` */
 export async function readEncryptedMessage(reader: ByteReader): Promise<EncryptedMessage | undefined> {
   const sessionKeys: Uint8Array[] = [];
+  const ofKeys = new Map<string, number>();
+  let isUsual = true;
   let sizeBytes = 0;
   for (;;) {
     const header = await readHeader(reader);
@@ -52,7 +60,7 @@ export async function readEncryptedMessage(reader: ByteReader): Promise<Encrypte
     const { tag, length, raw } = header;
     if (tag === ENCRYPTED) {
       const version = length.bytes > 0 ? await reader.exactly(1) : undefined;
-      if (version?.[0] !== 1 || sessionKeys.length === 0) return undefined;
+      if (version?.[0] !== 1 || sessionKeys.length === 0 || !isUsual) return undefined;
       // The library looks for a body before it decrypts a session key.
       const body = Buffer.from([0xc0 | ENCRYPTED, 1, 1]);
       return {
@@ -60,12 +68,28 @@ export async function readEncryptedMessage(reader: ByteReader): Promise<Encrypte
         length: { ...length, bytes: length.bytes - 1 },
       };
     }
-    sizeBytes += length.bytes;
-    if (tag !== SESSION_KEY || length.isPartial || sizeBytes > MOST_SESSION_KEY_BYTES) return undefined;
+    if (BODIES.has(tag)) return undefined;
+    sizeBytes += raw.length + length.bytes;
+    if (length.isPartial || sizeBytes > MOST_HEAD_BYTES) throw overlong();
     const body = await reader.exactly(length.bytes);
     if (body === undefined) return undefined;
-    sessionKeys.push(raw, body);
+    if (tag === SESSION_KEY) {
+      const key = keyOf(body);
+      const count = (ofKeys.get(key) ?? 0) + 1;
+      if (count > MOST_OF_A_KEY) throw overlong();
+      ofKeys.set(key, count);
+      sessionKeys.push(raw, body);
+    } else isUsual = false;
   }
+}
+
+/** Of a session key's packet of version 3 or 6, to whom it is. */
+function keyOf(packet: Buffer): string {
+  return packet[0] === 6 ? packet.toString('hex', 1, 2 + (packet[1] ?? 0)) : packet.toString('hex', 1, 9);
+}
+
+function overlong(): FormatFault {
+  return new FormatFault('PGP_SYNTAX', 'The message has more in front of its content than a sender puts there.');
 }
 
 /** Of the session key's algorithm; undefined for those that only the library has. */

@@ -10,10 +10,13 @@
 import { ReadableStream } from 'node:stream/web';
 import type { DecryptMessageResult, Message, PrivateKey, PublicKey } from 'openpgp';
 import { FormatFault } from '#shared/formats/format-fault.ts';
+import { isArmored, readArmored } from './armor.ts';
 import { ByteReader } from './byte-reader.ts';
 import { bodyPieces, cipherOf, decryptBody, readEncryptedMessage } from './encrypted-body.ts';
 import { readLiteral } from './literal-body.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
+
+const BEGINNING_BYTES = 64;
 
 export interface OpenMessage {
   /** Empty: the message is signed and not encrypted. */
@@ -31,7 +34,7 @@ export async function* openPgpMessage(
 ): AsyncGenerator<Uint8Array> {
   const input = new WatchedSource(source);
   try {
-    const reader = new ByteReader(input);
+    const reader = new ByteReader(binaryOf(new ByteReader(input)));
     const body = options.decryptionKeys.length === 0 ? undefined : await decryptedBody(reader, options);
     const { data, signatures } = await openAny(reader, body, options);
     let bytesOut = 0;
@@ -118,13 +121,8 @@ async function open(
   { decryptionKeys, verificationKeys }: OpenMessage,
 ): Promise<Opened> {
   const openpgp = await loadOpenpgp();
-  const input = await begin(bytes);
   // Node's stream and the one of the library's types are the same at run time.
-  const stream = (input.isArmored ? input.bytes.pipeThrough(toLatin1() as never) : input.bytes) as never;
-  const read = input.isArmored
-    ? openpgp.readMessage({ armoredMessage: stream })
-    : openpgp.readMessage({ binaryMessage: stream });
-  const message: Message<never> = await read;
+  const message: Message<never> = await openpgp.readMessage({ binaryMessage: (await begin(bytes)) as never });
   const common = { message, verificationKeys: [...verificationKeys], format: 'binary' as const };
   const config = { allowUnauthenticatedStream: true };
   const opened =
@@ -164,18 +162,22 @@ function faultOf(error: unknown): FormatFault {
   return new FormatFault('PGP_SYNTAX', 'The file is not a PGP message.');
 }
 
-function toLatin1(): TransformStream<Uint8Array, string> {
-  return new TransformStream({
-    transform: (piece, controller) => controller.enqueue(Buffer.from(piece).toString('latin1')),
-  });
+/** Whether armored or not. */
+async function* binaryOf(reader: ByteReader): AsyncGenerator<Uint8Array> {
+  let beginning: Uint8Array = new Uint8Array(0);
+  while (beginning.length < BEGINNING_BYTES) {
+    const more = await reader.some(BEGINNING_BYTES - beginning.length);
+    if (more === undefined) break;
+    beginning = Buffer.concat([beginning, more]);
+  }
+  yield* isArmored(beginning) ? readArmored(reader.all()) : reader.all();
 }
 
-/** Looks at the first bytes. */
-async function begin(pieces: AsyncGenerator<Uint8Array>) {
+async function begin(pieces: AsyncGenerator<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
   const { value: first } = await pieces.next();
   if (first === undefined) throw new FormatFault('PGP_SYNTAX', 'The file is empty.');
   let pending: Uint8Array | undefined = first;
-  const bytes = new ReadableStream<Uint8Array>(
+  return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const piece = pending ?? (await pieces.next()).value;
@@ -186,8 +188,6 @@ async function begin(pieces: AsyncGenerator<Uint8Array>) {
     },
     { highWaterMark: 0 },
   );
-  const isArmored = /^\s*-----BEGIN PGP/.test(Buffer.from(first.subarray(0, 64)).toString('latin1'));
-  return { bytes, isArmored };
 }
 
 /** Keeps what the source itself throws apart from faults of the message. */
