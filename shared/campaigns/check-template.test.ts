@@ -125,3 +125,24 @@ test('MJML is compiled, names its faults with their lines, and reads no file', a
   const included = await check(mjml(`<mj-include path="/etc/passwd" />${text}`), 'mjml');
   expect(JSON.stringify(included)).not.toContain('root:');
 });
+
+test.each([
+  ['a variable that never closes, again and again', '{{'.repeat(60_000)],
+  ['elements in elements', '<b>'.repeat(100_000)],
+  ['lists in lists in tables', '<table><tr><td><ul><li>'.repeat(10_000)],
+])('%s is refused, and leaves the event loop to others meanwhile', async (_what, text) => {
+  let turns = 0;
+  const counting = setInterval(() => {
+    turns += 1;
+  }, 10);
+  const checked = await check(html(text));
+  clearInterval(counting);
+  expect(checked).toMatchObject({ ok: false, faults: [{ code: 'TEMPLATE_SYNTAX' }] });
+  expect(turns).toBeGreaterThan(5);
+});
+
+test('a customer has few templates that wait', async () => {
+  const checks = await Promise.allSettled(Array.from({ length: 10 }, () => check(html('<p>one</p>'))));
+  const refused = checks.flatMap((checked) => (checked.status === 'rejected' ? [checked.reason.code] : []));
+  expect(refused).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
+});

@@ -1,13 +1,12 @@
-/** The program of `check-template.ts`: MJML in, HTML or faults out. The compiler takes 150 MB; nothing that a template names is read. */
+/** MJML in, HTML or faults out. Nothing that a template names is read. */
 import mjml2html from 'mjml';
-import { answerQuestions } from '#shared/confined/answer-questions.ts';
 
-export interface CompiledMjml {
+interface CompiledMjml {
   readonly html: string;
   readonly faults: readonly { readonly line: number; readonly message: string }[];
 }
 
-answerQuestions(async (source: string): Promise<CompiledMjml> => {
+export async function compileMjml(source: string): Promise<CompiledMjml> {
   try {
     const { html, errors } = await mjml2html(source, {
       validationLevel: 'soft',
@@ -21,4 +20,4 @@ answerQuestions(async (source: string): Promise<CompiledMjml> => {
     const message = error instanceof Error ? error.message : String(error);
     return { html: '', faults: [{ line: 1, message: message.slice(0, 500) }] };
   }
-});
+}

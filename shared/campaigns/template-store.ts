@@ -6,7 +6,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { TEMPLATE_FORMATS, TEMPLATE_STATUSES } from '#shared/db/schema.ts';
-import type { CheckedTemplate, TemplateFault } from './check-template.ts';
+import type { CheckedTemplate, TemplateFault } from './checked-template.ts';
 
 export interface TemplateRow {
   readonly tenantId: string;
