@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { compileMail, renderMail } from './render-mail.ts';
 
 const template = (html: string, subject = 'Hi {{ name }}') => {
@@ -42,4 +42,15 @@ test('a mail that is too large, a long subject, and a value that is missing are 
     message: expect.stringMatching(/subject/),
   });
   expect(render('{{ nothing }}', {})).toMatchObject({ ok: false, message: expect.stringContaining('nothing') });
+});
+
+test('a process that stood still in the middle renders the mail all the same', () => {
+  const now = performance.now.bind(performance);
+  let calls = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    calls += 1;
+    return now() + (calls > 1 ? 60_000 : 0);
+  });
+  expect(render('{{ name }} and {{ name }}', {})).toMatchObject({ ok: true, mail: { html: 'Ada and Ada' } });
+  expect(calls).toBeGreaterThan(1);
 });

@@ -38,7 +38,7 @@ export const OWN_VARIABLES: readonly string[] = ['unsubscribe_url', 'email'];
 
 const PARTS = ['subject', 'html', 'text'] as const;
 const LONGEST_TEMPLATE = 1_000_000;
-/** By the clock, so a busy machine counts too: templates have no loops, and only what hangs is to be ended. */
+/** Of the processor: templates have no loops, and only what hangs is to be ended. */
 const RENDER_MS = 5_000;
 const MEMORY = 5_000_000;
 const FILTERS =
@@ -89,7 +89,7 @@ export function renderMail(mail: CompiledMail, values: Readonly<Record<string, u
   const rendered: Partial<Record<keyof MailSource, string>> = {};
   for (const part of PARTS) {
     try {
-      rendered[part] = engines[part].renderSync(mail[part], values, { renderLimit: RENDER_MS, memoryLimit: MEMORY });
+      rendered[part] = renderPart(engines[part], mail[part], values);
     } catch (error) {
       return { ok: false, message: `${part}: ${messageOf(error)}` };
     }
@@ -99,6 +99,20 @@ export function renderMail(mail: CompiledMail, values: Readonly<Record<string, u
   return fault === undefined ? { ok: true, mail: source } : { ok: false, message: fault };
 }
 
+/** Liquid goes by the clock: a process that stood still meanwhile renders again. */
+function renderPart(engine: Liquid, templates: Template[], values: Readonly<Record<string, unknown>>): string {
+  const before = process.threadCpuUsage();
+  for (;;) {
+    try {
+      return engine.renderSync(templates, values, { renderLimit: RENDER_MS, memoryLimit: MEMORY });
+    } catch (error) {
+      const { user, system } = process.threadCpuUsage(before);
+      if (!messageOf(error).includes(OVER_TIME) || (user + system) / 1_000 > RENDER_MS) throw error;
+    }
+  }
+}
+
+const OVER_TIME = 'template render limit exceeded';
 const LARGEST_MAIL = 5_000_000;
 const LONGEST_SUBJECT = 998;
 /** Attributes as templates write them; values cannot bring quotes. */
