@@ -164,6 +164,21 @@ describe('a message', () => {
     expect((await open(Buffer.concat([...others, one]))).toString()).toBe('x');
   });
 
+  test.each([
+    [5, 'opened'],
+    [14 * 60, 'opened'],
+    [60 * 60, 'PGP_KEY_EXPIRED'],
+  ])('signed by a sender whose clock is %i s ahead: %s', async (seconds, cause) => {
+    const date = new Date(Date.now() + seconds * 1_000);
+    const sealed = await sealedByLibrary(Buffer.from('x'), { signingKeys: other, date });
+    const opened = collect(
+      openPgpMessage(inPieces(sealed, 100), {
+        ...{ decryptionKeys: [ours], verificationKeys: [other.toPublic()], isSignatureRequired: true, maxBytes: 1_000 },
+      }),
+    );
+    expect(await causeOf(opened)).toBe(cause);
+  });
+
   test('in armor is what it is in binary, in pieces of any size, with and without headers and checksum', async () => {
     for (const size of [0, 1, 2, 3, 100, 200_000]) {
       const content = randomBytes(size);

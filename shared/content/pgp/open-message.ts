@@ -17,6 +17,8 @@ import { readLiteral } from './literal-body.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
 
 const BEGINNING_BYTES = 64;
+/** The clock of a sender may be ahead of ours: its signature is from the future then. */
+const CLOCKS_APART_MS = 15 * 60_000;
 
 export interface OpenMessage {
   /** Empty: the message is signed and not encrypted. */
@@ -123,7 +125,8 @@ async function open(
   const openpgp = await loadOpenpgp();
   // Node's stream and the one of the library's types are the same at run time.
   const message: Message<never> = await openpgp.readMessage({ binaryMessage: (await begin(bytes)) as never });
-  const common = { message, verificationKeys: [...verificationKeys], format: 'binary' as const };
+  const date = new Date(Date.now() + CLOCKS_APART_MS);
+  const common = { message, verificationKeys: [...verificationKeys], format: 'binary' as const, date };
   const config = { allowUnauthenticatedStream: true };
   const opened =
     decryptionKeys.length === 0 || !isEncrypted
@@ -142,7 +145,7 @@ async function verify(signatures: readonly VerificationResult[]): Promise<void> 
   const known = reasons.find((reason) => !/could not find/i.test(reason));
   if (known === undefined)
     throw new FormatFault('PGP_SIGNER_UNKNOWN', 'The message is signed by none of the keys that the route names.');
-  if (/expired|revoked|not yet valid/i.test(known))
+  if (/expired|revoked|not yet valid|in the future/i.test(known))
     throw new FormatFault('PGP_KEY_EXPIRED', 'The key or the signature of the sender is not valid at this time.');
   throw new FormatFault('PGP_SIGNATURE_INVALID', 'The signature does not belong to the content.');
 }
