@@ -126,7 +126,7 @@ test('a question whose children are always killed is given up with the reason', 
 });
 
 test('a child that was stopped is given up, and another one answers', async () => {
-  const program = create({ children: 1, hangMs: 3_000 });
+  const program = create({ children: 1, hangMs: 6_000 });
   const pid = await pidOf(program.ask('nothing', acme));
   process.kill(pid, 'SIGSTOP');
   expect(await pidOf(program.ask('nothing', acme))).not.toBe(pid);
