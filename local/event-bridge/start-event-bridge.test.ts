@@ -98,10 +98,10 @@ interface Received {
   readonly detail: { readonly object?: { readonly key: string } };
 }
 
-/** Receives until the events satisfy `isEnough`, or a minute has passed. */
+/** Receives until the events satisfy `isEnough`, or it is too late for this test. */
 async function receive(isEnough: (events: Received[]) => boolean): Promise<Received[]> {
   const events: Received[] = [];
-  const deadline = AbortSignal.timeout(60_000);
+  const deadline = AbortSignal.timeout(100_000);
   while (!isEnough(events) && !deadline.aborted) {
     const { Messages: messages = [] } = await client.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
@@ -225,7 +225,8 @@ describe('the event bridge', () => {
       }
     }
     const received = await receive((events) => new Set(keysOf(events)).size === keys.length);
-    expect(new Set(keysOf(received))).toEqual(new Set(keys));
+    const said = `it ${bridge.hasEnded() ? 'has ended' : 'runs'}:\n${bridge.lines.join('\n')}`;
+    expect(new Set(keysOf(received)), said).toEqual(new Set(keys));
     await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 60_000 });
     expect(await bridge.end('SIGTERM')).toEqual({ code: 0, signal: null });
   });
