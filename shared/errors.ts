@@ -294,7 +294,7 @@ export const ERROR_CODES = {
     meaning:
       'The scanner did not find the test file (EICAR) in an archive of the size that the route scans. Files wait.',
     remedy:
-      'Check the signatures of clamd (freshclam), and set StreamMaxLength, MaxScanSize and MaxFileSize above `maxSize` and AlertExceedsMax to yes.',
+      'Check the signatures of clamd (freshclam), and set StreamMaxLength and MaxFileSize above `maxSize`, MaxScanSize above twice that, and AlertExceedsMax to yes.',
   },
   CLASSIFY_ERROR: {
     meaning: 'The content of a file is not what its route accepts.',

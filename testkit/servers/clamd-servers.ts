@@ -26,8 +26,10 @@ export async function startInstalledClamd(
   const path = join(directory, 'clamd.ctl');
   const signature = `Eicar-Test-Signature:0:0:${Buffer.from(EICAR).toString('hex')}\n`;
   await writeFile(join(directory, 'eicar.ndb'), signature);
-  const limits = 'StreamMaxLength 200M\nMaxScanSize 200M\nMaxFileSize 200M\nAlertExceedsMax yes\n';
-  const own = settings === '' ? limits : `${limits.replace(/MaxFileSize .*\n/, '')}${settings}`;
+  // As the guide has them; what is set in their place comes once.
+  const limits = ['StreamMaxLength 200M', 'MaxFileSize 200M', 'MaxScanSize 500M', 'AlertExceedsMax yes'];
+  const kept = limits.filter((limit) => !settings.includes(limit.split(' ')[0] ?? limit));
+  const own = `${kept.join('\n')}\n${settings}`;
   const config = `LocalSocket ${path}\nDatabaseDirectory ${directory}\nForeground yes\nTemporaryDirectory ${directory}\n${own}`;
   await writeFile(join(directory, 'clamd.conf'), config);
   const child = spawn(CLAMD, ['--config-file', join(directory, 'clamd.conf')], { stdio: 'ignore' });

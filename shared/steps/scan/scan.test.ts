@@ -106,6 +106,14 @@ describe.skipIf(whyNoClamd !== undefined)(
       await checkVerdicts(clamd.address);
     });
 
+    test('is trusted with files of half its MaxScanSize: what is in an archive counts in addition to it', async () => {
+      const clamd = await startInstalledClamd('MaxScanSize 8M\n');
+      stops.push(clamd.stop);
+      const scanner = scannerAt(clamd.address);
+      expect(await scan(scanner, 'a', { maxSize: '3MiB' })).toMatchObject({ type: 'succeeded' });
+      expect(await scan(scanner, 'a', { maxSize: '6MiB' })).toMatchObject(waits('SCAN_NOT_TRUSTED'));
+    });
+
     test('is not trusted where its limits are below what the route scans', async () => {
       const clamd = await startInstalledClamd('MaxFileSize 2M\n');
       stops.push(clamd.stop);
