@@ -1,8 +1,6 @@
-/** Expired files with real objects: a sweeper deletes both by itself; what it leaves behind when it is killed, and what the store refuses. */
+/** Expired files with real objects: a sweeper deletes both; what stays, and what the store refuses. Kills are in `killed-expiry.long.test.ts`. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { GetObjectCommand, ListObjectVersionsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -12,171 +10,56 @@ import { deleteExpiredFiles, findExpiryTurns } from '#shared/retention/delete-ex
 import { placeHold, releaseHold } from '#shared/retention/legal-holds.ts';
 import { askRestore, claimRestores, noteRestore } from '#shared/retention/restores.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
-import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { type ExpiryBed, startExpiryBed } from '#testkit/beds/expiry-bed.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
-import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
-import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 import { advanceRestores } from './advance-restores.ts';
 import { createDeleteExpired } from './delete-expired.ts';
 import { deleteExpiredObjects } from './delete-expired-objects.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const logger = pino({ level: 'silent' });
 
-let bed: SweeperTestBed;
-let prefix: string;
+let expiry: ExpiryBed;
+let bed: ExpiryBed['bed'];
 beforeAll(async () => {
-  bed = await startSweeperTestBed();
-  ({ prefix } = await bed.begin());
-  for (const id of BUCKET_IDS) if (id !== 'landing') bed.s3.server.createBucket(bucketName(prefix, id));
+  expiry = await startExpiryBed();
+  ({ bed } = expiry);
 });
 afterAll(() => bed.stop());
-beforeEach(async () => {
-  await emptyTables(
-    bed.sql,
-    'files',
-    'job_steps',
-    'expired_objects',
-    'deletion_certificates',
-    'restores',
-    'audit_events',
-    'actions',
-  );
-  await seedTenant(bed.sql);
-});
-
-const archive = () => bucketName(prefix, 'archive');
-const delivered = () => bucketName(prefix, 'delivered');
-async function put(
-  bucket: string,
-  key: string,
-  more: { StorageClass?: 'GLACIER'; Metadata?: Record<string, string> } = {},
-) {
-  const { VersionId = '' } = await bed.s3.client.send(
-    new PutObjectCommand({ Bucket: bucket, Key: key, Body: 'abc', ...more }),
-  );
-  return VersionId;
-}
-async function versionsIn(bucket: string): Promise<string[]> {
-  const { Versions = [] } = await bed.s3.client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
-  return Versions.map(({ VersionId }) => VersionId ?? '');
-}
-
-/** Delivered, archived and long since ended. */
-async function seedExpired(count: number, storageClass?: 'GLACIER') {
-  const { sql } = bed;
-  const jobs = await seedJobs(sql, { count });
-  for (const { id, fileId } of jobs) {
-    const [original, copy] = await Promise.all([
-      put(archive(), `acme/${fileId}`, storageClass === undefined ? {} : { StorageClass: storageClass }),
-      put(delivered(), `acme/${fileId}`),
-    ]);
-    const output = { bucket: delivered(), key: `acme/${fileId}`, versionId: copy };
-    await sql`
-      WITH step AS (
-        INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
-        VALUES (${id}, 0, 'deliver', 'SUCCEEDED', 1, ${sql.json(output)}, now(), now())),
-      job AS (UPDATE jobs SET state = 'SUCCEEDED', finished_at = now(), woken_at = NULL WHERE id = ${id})
-      UPDATE files SET open_jobs = 0, status = 'COMPLETED', woken_at = NULL, archived_at = now(), archive_bucket = ${archive()},
-        archive_key = ${`acme/${fileId}`}, archive_version_id = ${original}, finished_at = now() - interval '401 days' WHERE id = ${fileId}`;
-  }
-  return jobs;
-}
-async function dateAll() {
-  await bed.sql`INSERT INTO retention_defaults (files_ms) VALUES (${400 * 86_400_000}) ON CONFLICT DO NOTHING`;
-  await bed.sql`UPDATE files SET expire_at = finished_at + interval '400 days'`;
-}
-
-test('sweepers that are killed in the middle leave no object without a row that names it, and no row without a certificate', async () => {
-  const { sql } = bed;
-  const FILES = 300;
-  await seedExpired(FILES);
-  const [youngKey, overwritten] = ['acme/young', 'acme/overwritten'];
-  const kept = [await put(archive(), youngKey), await put(archive(), overwritten)];
-  await dateAll();
-  const start = () =>
-    startProcess([MAIN], {
-      env: {
-        ...process.env,
-        ...bed.env,
-        ...{ AWS_REGION: 'us-east-1', DATABASE_URL: bed.database.DATABASE_URL, LONGSHORE_PREFIX: prefix },
-        ...{ LONGSHORE_S3_PATH_STYLE: 'true', LONGSHORE_HTTP_PORT: '0', LONGSHORE_HTTP_HOST: '127.0.0.1' },
-        // Fewer at once than there are, so that there is a middle.
-        ...{ LONGSHORE_EXPIRY_MS: '100', LONGSHORE_EXPIRY_FILES_PER_SECOND: '100' },
-      },
-    });
-  const stateNow = async () => {
-    const [row] = await sql<{ files: number; listed: number }[]>`
-      SELECT (SELECT count(*)::int FROM files) AS files, (SELECT count(*)::int FROM expired_objects) AS listed`;
-    return row ?? { files: 0, listed: 0 };
-  };
-  let sweeper: TestProcess = start();
-  try {
-    for (let kill = 0; kill < 3; kill += 1) {
-      const before = await stateNow();
-      await vi.waitFor(async () => expect(await stateNow()).not.toEqual(before), { timeout: 60_000, interval: 5 });
-      await sleep(kill * 3);
-      await sweeper.end('SIGKILL');
-      const { files, listed } = await stateNow();
-      const there = (await versionsIn(archive())).length + (await versionsIn(delivered())).length - kept.length;
-      // Each object is named by its file, or is on the list.
-      expect(there).toBeLessThanOrEqual(files * 2 + listed);
-      await sql`UPDATE expired_objects SET next_action_at = now()`;
-      if (files + listed === 0) break;
-      sweeper = start();
-    }
-    await vi.waitFor(
-      async () => {
-        // The lease of one that was killed ends after minutes.
-        await sql`UPDATE expired_objects SET next_action_at = now() WHERE next_action_at > now() + interval '4 minutes'`;
-        expect(await stateNow()).toEqual({ files: 0, listed: 0 });
-      },
-      { timeout: 180_000, interval: 100 },
-    );
-  } finally {
-    await sweeper.end('SIGKILL');
-  }
-  expect((await versionsIn(archive())).sort()).toEqual(kept.sort());
-  expect(await versionsIn(delivered())).toEqual([]);
-  const [sum] = await sql`
-    SELECT sum(files)::int AS files, sum(objects)::int AS objects, sum(objects_left)::int AS left, count(*) FILTER (WHERE completed_at IS NULL)::int AS open
-    FROM deletion_certificates`;
-  expect(sum).toEqual({ files: FILES, objects: FILES * 2, left: 0, open: 0 });
-}, 360_000);
+beforeEach(() => expiry.clear());
 
 test('an output without a noted version goes only while the newest one is its job’s', async () => {
-  const [own, others] = await seedExpired(2);
-  await dateAll();
+  const [own, others] = await expiry.seedExpired(2);
+  await expiry.dateAll();
   for (const [job, metadata] of [
     [own, own?.id],
     [others, randomUUID()],
   ] as const) {
-    await put(bucketName(prefix, 'outbound'), `acme/results/${job?.id}`, {
+    await expiry.put(bucketName(expiry.prefix, 'outbound'), `acme/results/${job?.id}`, {
       Metadata: { 'longshore-job': metadata ?? '' },
     });
     await bed.sql`
-      UPDATE job_steps SET output = ${bed.sql.json({ results: { bucket: bucketName(prefix, 'outbound'), key: `acme/results/${job?.id}` } })}
+      UPDATE job_steps SET output = ${bed.sql.json({ results: { bucket: bucketName(expiry.prefix, 'outbound'), key: `acme/results/${job?.id}` } })}
       WHERE job_id = ${job?.id ?? ''}`;
   }
-  const buckets = BUCKET_IDS.map((id) => bucketName(prefix, id));
+  const buckets = BUCKET_IDS.map((id) => bucketName(expiry.prefix, id));
   for (const turn of await findExpiryTurns(bed.sql))
     await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets, actor: 'test' });
   const store = createObjectStore({ client: bed.s3.client });
   const metrics = createRetrySweeperMetrics(new Registry());
   await deleteExpiredObjects({ sql: bed.sql, store, metrics, logger, signal: new AbortController().signal });
   const { Versions = [] } = await bed.s3.client.send(
-    new ListObjectVersionsCommand({ Bucket: bucketName(prefix, 'outbound') }),
+    new ListObjectVersionsCommand({ Bucket: bucketName(expiry.prefix, 'outbound') }),
   );
   expect(Versions.map(({ Key }) => Key)).toEqual([`acme/results/${others?.id}`]);
   expect(await bed.sql`SELECT 1 FROM expired_objects`).toHaveLength(0);
 });
 
 test('what the store refuses stays listed with its reason, and its certificate open', async () => {
-  await seedExpired(2);
-  await dateAll();
+  await expiry.seedExpired(2);
+  await expiry.dateAll();
   for (const turn of await findExpiryTurns(bed.sql))
-    await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets: [archive()], actor: 'test' });
+    await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets: [expiry.archive], actor: 'test' });
   const real = createObjectStore({ client: bed.s3.client });
   const [locked] = await bed.sql<{ key: string }[]>`SELECT key FROM expired_objects ORDER BY key LIMIT 1`;
   // As Amazon S3 answers under object lock; the embedded server has none.
@@ -207,13 +90,13 @@ test('what the store refuses stays listed with its reason, and its certificate o
 });
 
 test('a hold that is placed while objects are looked up for their deletion keeps them', async () => {
-  const [job] = await seedExpired(1);
-  await dateAll();
-  const results = { bucket: bucketName(prefix, 'outbound'), key: `acme/results/${job?.id}` };
-  await put(results.bucket, results.key, { Metadata: { 'longshore-job': job?.id ?? '' } });
+  const [job] = await expiry.seedExpired(1);
+  await expiry.dateAll();
+  const results = { bucket: bucketName(expiry.prefix, 'outbound'), key: `acme/results/${job?.id}` };
+  await expiry.put(results.bucket, results.key, { Metadata: { 'longshore-job': job?.id ?? '' } });
   await bed.sql`UPDATE job_steps SET output = ${bed.sql.json({ results })} WHERE job_id = ${job?.id ?? ''}`;
   for (const turn of await findExpiryTurns(bed.sql))
-    await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets: [archive(), results.bucket], actor: 'test' });
+    await deleteExpiredFiles(bed.sql, { ...turn, limit: 10, buckets: [expiry.archive, results.bucket], actor: 'test' });
   const real = createObjectStore({ client: bed.s3.client });
   let holdId = '';
   const store = {
@@ -225,7 +108,10 @@ test('a hold that is placed while objects are looked up for their deletion keeps
   };
   const metrics = createRetrySweeperMetrics(new Registry());
   const { signal } = new AbortController();
-  const there = async () => [...(await versionsIn(archive())), ...(await versionsIn(results.bucket))];
+  const there = async () => [
+    ...(await expiry.versionsIn(expiry.archive)),
+    ...(await expiry.versionsIn(results.bucket)),
+  ];
   const before = await there();
   await deleteExpiredObjects({ sql: bed.sql, store, metrics, logger, signal });
   expect(holdId).not.toBe('');
@@ -238,14 +124,14 @@ test('a hold that is placed while objects are looked up for their deletion keeps
 });
 
 test('an original in a cold tier cannot be read, is restored, and its jobs wait for a second person', async () => {
-  const [job] = await seedExpired(1, 'GLACIER');
+  const [job] = await expiry.seedExpired(1, 'GLACIER');
   const fileId = job?.fileId ?? '';
   const store = createObjectStore({ client: bed.s3.client });
   const [{ versionId } = { versionId: '' }] = await bed.sql<
     { versionId: string }[]
   >`SELECT archive_version_id AS "versionId" FROM files`;
-  const original = { bucket: archive(), key: `acme/${fileId}`, versionId };
-  const target = { bucket: delivered(), key: 'acme/copy' };
+  const original = { bucket: expiry.archive, key: `acme/${fileId}`, versionId };
+  const target = { bucket: expiry.delivered, key: 'acme/copy' };
   const refusals = [
     () => store.readRange(original, { first: 0, last: 2 }),
     () => store.copy({ source: original, target }),
@@ -276,7 +162,7 @@ test('an original in a cold tier cannot be read, is restored, and its jobs wait 
 });
 
 test('a wish to send again is kept, also when it comes while the store says that the original can be read', async () => {
-  const [job] = await seedExpired(1);
+  const [job] = await expiry.seedExpired(1);
   const fileId = job?.fileId ?? '';
   const wish = { fileId, days: 2, tier: 'bulk', reason: 'asked for', actor: 'operator:ann' } as const;
   await askRestore(bed.sql, { ...wish, resends: false });
@@ -299,19 +185,19 @@ test('a wish to send again is kept, also when it comes while the store says that
 test('a file of more records than go at once is deleted in one turn, and not put off in between', async () => {
   const { sql } = bed;
   const RECORDS = 12_000;
-  const [job] = await seedExpired(1);
+  const [job] = await expiry.seedExpired(1);
   await emptyTables(sql, 'records');
   await sql`UPDATE job_steps SET kind = 'parse' WHERE job_id = ${job?.id ?? ''}`;
   await sql`
     INSERT INTO records (job_id, line, created_at, tenant_id, state)
     SELECT id, line, created_at, tenant_id, 'SUCCESS' FROM jobs, generate_series(1, ${RECORDS}::int) AS line WHERE id = ${job?.id ?? ''}`;
   await sql`UPDATE files SET objects_removed_at = now()`;
-  await dateAll();
+  await expiry.dateAll();
   const metrics = createRetrySweeperMetrics(new Registry());
   const tick = createDeleteExpired({
     ...{
       sql,
-      buckets: [archive(), delivered()],
+      buckets: [expiry.archive, expiry.delivered],
       defaultMs: 400 * 86_400_000,
       filesPerSecond: 100_000,
       metrics,
