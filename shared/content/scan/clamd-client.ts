@@ -79,8 +79,12 @@ async function send(socket: Socket, bytes: AsyncIterable<Uint8Array>): Promise<b
     if (piece.length === 0) continue;
     const length = Buffer.alloc(4);
     length.writeUInt32BE(piece.length);
+    // In one call of the system.
+    socket.cork();
     socket.write(length, ignoreError);
-    if (!(await write(socket, piece))) return false;
+    const written = write(socket, piece);
+    socket.uncork();
+    if (!(await written)) return false;
   }
   return await write(socket, END_OF_STREAM);
 }
