@@ -44,6 +44,29 @@ test('a mail that is too large, a long subject, and a value that is missing are 
   expect(render('{{ nothing }}', {})).toMatchObject({ ok: false, message: expect.stringContaining('nothing') });
 });
 
+test.each([
+  [
+    'many searches in one tag',
+    `{% if ${Array.from({ length: 3_000 }, () => 'big contains "y"').join(' or ')} %}y{% endif %}`,
+  ],
+  ['many tags that search', '{% if big contains "y" %}y{% endif %}'.repeat(3_000)],
+  ['a long text that is sought', '{% if big contains sought %}y{% endif %}'],
+  ['a long text that is replaced', '{{ big | replace: sought, "" }}'],
+])('%s: a fault of that mail, within 200 ms of the processor', (_name, html) => {
+  const half = 'x'.repeat(225_000);
+  const values = { big: 'x'.repeat(900_000), sought: `${half}y${half}` };
+  const mail = template(html);
+  const before = process.threadCpuUsage();
+  expect(renderMail(mail, { name: 'Ada', ...values })).toMatchObject({ ok: false });
+  expect(process.threadCpuUsage(before).user / 1_000).toBeLessThan(1_000);
+});
+
+test('what is short is found, and replaced', () => {
+  const html =
+    '{% if name contains "da" %}{{ name | replace: "A", "I" }}{% endif %}{% if name contains "x" %}x{% endif %}';
+  expect(render(html, {})).toMatchObject({ ok: true, mail: { html: 'Ida' } });
+});
+
 test('a process that stood still in the middle renders the mail all the same', () => {
   const now = performance.now.bind(performance);
   let calls = 0;
