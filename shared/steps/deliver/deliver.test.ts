@@ -48,7 +48,7 @@ async function versionsOf(key: string, bucket = bench.bucketNames.delivered) {
 }
 
 describe('deliver and confirm', () => {
-  it.each(['plain.csv', 'a b+c%2F&<x>.csv', 'ünïcode/日本.csv', '-x', 'sub//double.csv'])(
+  it.each(['plain.csv', 'a b+c%2F&<x>.csv', 'ünïcode/日本.csv', 'x-', 'sub//double.csv'])(
     'deliver %j under its own key, byte-identical',
     async (path) => {
       const bytes = randomBytes(1_000);
@@ -175,7 +175,7 @@ describe('deliver and confirm', () => {
     expect(outcome).toMatchObject({ type: 'failed', code: 'DELIVERY_ERROR', cause: 'KEY_REJECTED' });
   });
 
-  it.each(['in/../../globex/x', 'in/\u001b[2Jx', 'in/\u202egnp.exe', 'in/./x'])(
+  it.each(['in/../../globex/x', 'in/\u001b[2Jx', 'in/\u202egnp.exe', 'in/./x', '-rf'])(
     'refuse %j as the file’s own key, without a template too',
     async (path) => {
       const object = await bench.land(path, 'x');
