@@ -23,8 +23,8 @@ const PUSHES = Number(process.env.LONGSHORE_TEST_KILLED_PUSHES ?? 25);
 const AT_ONCE = Math.ceil(PUSHES / 2);
 /** Many requests of SFTP, many records of TLS. */
 const BYTES = 3_000_000;
-/** One push takes over seven seconds with it, so that all are under way at a time, also where a cold worker begins them one by one. */
-const UPLOAD_PACE = 400_000;
+/** Near the least that a remote may have. One push takes half a minute with it, so that all are under way at a time on a busy machine too. */
+const UPLOAD_PACE = 100_000;
 /** Longer than a rename takes on a busy machine. */
 const RENAME_MS = 12;
 const GATE = 1313;
@@ -267,6 +267,7 @@ describe.each(PARTNER_SERVERS.slice(0, 2))('over $name', ({ start }) => {
       const worker = await startWorker();
       await bed.wakeUps.sendJobs(jobs);
       const asleep = await strike(worker);
+      await apply('remote', 'partner', { ...server.remote, limits: { connections } });
       await expectWholeNames();
       await endLeases();
       const next = await startWorker();
