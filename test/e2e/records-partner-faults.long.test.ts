@@ -118,7 +118,10 @@ describe.concurrent('a partner', () => {
       cause: 'HTTP_503',
       tries: 1,
     });
-    expect(await recordJobOf(fleet, key)).toMatchObject({ state: 'WAITING', waitReason: 'RECORDS', openRecords: 1 });
+    // A job counts what has ended when its chunk is settled, soon after.
+    await expect
+      .poll(() => recordJobOf(fleet, key), { timeout: 60_000 })
+      .toMatchObject({ state: 'WAITING', waitReason: 'RECORDS', openRecords: 1 });
     // The hour is over.
     await fleet.sql`UPDATE records SET next_attempt_at = now() WHERE next_attempt_at > now() + interval '1 minute'`;
     await untilFileEnded(fleet, key, 60_000);
