@@ -119,9 +119,15 @@ describe.concurrent('a partner', () => {
       tries: 1,
     });
     // A job counts what has ended when its chunk is settled, soon after.
-    await expect
-      .poll(() => recordJobOf(fleet, key), { timeout: 60_000 })
-      .toMatchObject({ state: 'WAITING', waitReason: 'RECORDS', openRecords: 1 });
+    const job = await fleet.waitUntil(
+      'one record is open',
+      async () => {
+        const now = await recordJobOf(fleet, key);
+        return now?.openRecords === 1 && now;
+      },
+      60_000,
+    );
+    expect(job).toMatchObject({ state: 'WAITING', waitReason: 'RECORDS' });
     // The hour is over.
     await fleet.sql`UPDATE records SET next_attempt_at = now() WHERE next_attempt_at > now() + interval '1 minute'`;
     await untilFileEnded(fleet, key, 60_000);
