@@ -60,6 +60,25 @@ test('a copy that waits for its turn, with no part in flight, does not stand sti
   expect(stalls).toHaveLength(1);
 });
 
+test('a process that stood still has its copies go on, and one of which nothing moves afterwards is given up', async () => {
+  let pausedMs = 0;
+  watch.stop();
+  watch = new StallWatch({
+    afterMs: 8_000,
+    doing: 'copy to a/b',
+    onStall: ({ message }) => stalls.push(message),
+    now: () => performance.now() + pausedMs,
+  });
+  void begin(1);
+  for (let pause = 1; pause <= 5; pause += 1) {
+    pausedMs += 60_000;
+    await vi.advanceTimersByTimeAsync(400);
+  }
+  expect(stalls).toEqual([]);
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect(stalls).toHaveLength(1);
+});
+
 test('a request that stood still has a second try before the copy is given up', () => {
   expect([60_000, 600].map(requestStallMs)).toEqual([40_000, 400]);
   expect([60_000, 600].map((ofCopy) => watchedStallMs(requestStallMs(ofCopy)))).toEqual([60_000, 600]);

@@ -2,7 +2,8 @@
  * Ends a copy over which nothing moves, so that its slot goes to one that does; it is tried again later.
  *
  * A request that stands still is given up and sent again by itself (`s3-client.ts`, `read-object.ts`). The watch is for what does not move
- * then either. A copy that has no part in flight waits for its turn, and is not watched.
+ * then either. A copy that has no part in flight waits for its turn, and is not watched. Nor is the time for which this process stood still
+ * itself: what arrived meanwhile has yet to be read.
  */
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 
@@ -16,6 +17,8 @@ export interface StallWatchOptions {
 }
 
 const LOOKS = 20;
+/** A look that is later comes to a process that stood still. */
+const LATEST_LOOK = 2;
 
 /** What one request is given to move a byte, of what its copy is given: so is time for a second one. */
 export function requestStallMs(copyStallMs: number): number {
@@ -35,24 +38,29 @@ export function unwatchedStallMs(stallMs: number): number {
 export class StallWatch {
   readonly #options: StallWatchOptions;
   readonly #now: () => number;
+  readonly #lookMs: number;
   readonly #timer: NodeJS.Timeout;
-  #movedAtMs = 0;
+  #lookedAtMs: number;
+  /** Since something moved. */
+  #stillMs = 0;
   /** Of parts in flight, the most that was moved of each: what is sent once more moves nothing. */
   readonly #moved = new Map<number, number>();
 
   constructor(options: StallWatchOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#timer = setInterval(() => this.#look(), options.afterMs / LOOKS).unref();
+    this.#lookMs = options.afterMs / LOOKS;
+    this.#lookedAtMs = this.#now();
+    this.#timer = setInterval(() => this.#look(), this.#lookMs).unref();
   }
 
   /** While a part is on its way, something has to move. */
   async during<Result>(partNumber: number, run: () => Promise<Result>): Promise<Result> {
-    if (this.#moved.size === 0) this.#movedAtMs = this.#now();
+    if (this.#moved.size === 0) this.#stillMs = 0;
     this.#moved.set(partNumber, 0);
     try {
       const result = await run();
-      this.#movedAtMs = this.#now();
+      this.#stillMs = 0;
       return result;
     } finally {
       this.#moved.delete(partNumber);
@@ -63,7 +71,7 @@ export class StallWatch {
   moved(partNumber: number, bytes: number): void {
     if (bytes <= (this.#moved.get(partNumber) ?? 0)) return;
     this.#moved.set(partNumber, bytes);
-    this.#movedAtMs = this.#now();
+    this.#stillMs = 0;
   }
 
   stop(): void {
@@ -72,7 +80,10 @@ export class StallWatch {
 
   #look(): void {
     const { afterMs, doing, onStall } = this.#options;
-    if (this.#moved.size === 0 || this.#now() - this.#movedAtMs < afterMs) return;
+    const now = this.#now();
+    this.#stillMs += Math.min(now - this.#lookedAtMs, LATEST_LOOK * this.#lookMs);
+    this.#lookedAtMs = now;
+    if (this.#moved.size === 0 || this.#stillMs < afterMs) return;
     this.stop();
     onStall(new ObjectStoreError('unavailable', `${doing}: nothing moved for ${Math.round(afterMs)} ms`));
   }
