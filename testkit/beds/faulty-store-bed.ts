@@ -25,8 +25,8 @@ export interface FaultyStore {
   stop(): Promise<void>;
 }
 
-/** Of a request; a copy is given one and a half times that. */
-const STALL_MS = 1_000;
+/** Of a request; a copy is given one and a half times that, which a busy machine does not take between two bytes. */
+const STALL_MS = 2_000;
 
 /** Its buckets are `here` and `there`. */
 export async function startFaultyStore({ partBytes }: { readonly partBytes: number }): Promise<FaultyStore> {
