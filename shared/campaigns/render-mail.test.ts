@@ -77,3 +77,12 @@ test('a process that stood still in the middle renders the mail all the same', (
   expect(render('{{ name }} and {{ name }}', {})).toMatchObject({ ok: true, mail: { html: 'Ada and Ada' } });
   expect(calls).toBeGreaterThan(1);
 });
+
+test('a process that is given little of the processor renders the mail all the same', () => {
+  let now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    now += 50;
+    return now;
+  });
+  expect(render('{{ name }} '.repeat(100), {})).toMatchObject({ ok: true });
+});
