@@ -15,6 +15,7 @@ import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
+import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { Menu } from '../../parts/menu.tsx';
@@ -70,17 +71,7 @@ const COLUMNS: readonly Column<FileSummary>[] = [
     id: 'why',
     title: 'Why',
     width: 'minmax(220px, 3fr)',
-    cell: ({ error }) =>
-      error === null ? (
-        ''
-      ) : (
-        <span title={error.message ?? undefined}>
-          <code>
-            {error.code} {error.cause}
-          </code>{' '}
-          <PlainText>{error.message}</PlainText>
-        </span>
-      ),
+    cell: ({ error }) => <FaultText fault={error} />,
   },
   {
     id: 'finished',

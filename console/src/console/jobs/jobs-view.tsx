@@ -10,6 +10,7 @@ import { type Scope, VerbButtons } from '../../parts/action-sheet/verb-buttons.t
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
+import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { jobName } from '../../parts/job-tree.ts';
@@ -63,17 +64,7 @@ const COLUMNS: readonly Column<Job>[] = [
     id: 'why',
     title: 'Why',
     width: 'minmax(200px, 3fr)',
-    cell: ({ error }) =>
-      error === null ? (
-        ''
-      ) : (
-        <span title={error.message ?? undefined}>
-          <code>
-            {error.code} {error.cause}
-          </code>{' '}
-          <PlainText>{error.message}</PlainText>
-        </span>
-      ),
+    cell: ({ error }) => <FaultText fault={error} />,
   },
 ];
 

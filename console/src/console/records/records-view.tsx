@@ -10,6 +10,7 @@ import { Failed, Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
+import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
@@ -186,17 +187,7 @@ function columnsOf(isRevealed: boolean, setLine: (line: number) => void): readon
       id: 'why',
       title: 'Why',
       width: 'minmax(240px, 3fr)',
-      cell: ({ error }) =>
-        error === null ? (
-          ''
-        ) : (
-          <span title={error.message ?? undefined}>
-            <code>
-              {error.code} {error.cause}
-            </code>{' '}
-            <PlainText>{error.message}</PlainText>
-          </span>
-        ),
+      cell: ({ error }) => <FaultText fault={error} />,
     },
     ...(isRevealed
       ? [
