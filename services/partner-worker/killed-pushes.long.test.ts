@@ -42,9 +42,12 @@ const POINTS: readonly (readonly [string, Strike])[] = [
     async (worker) => {
       const begun = async () => {
         await bed.sweep();
-        return (await temporaryNames()).length;
+        return {
+          begun: (await temporaryNames()).length,
+          ended: await bed.sql`SELECT outcome, code, message FROM attempts`,
+        };
       };
-      await expect.poll(begun, SWEPT).toBe(AT_ONCE);
+      await expect.poll(begun, SWEPT).toEqual({ begun: AT_ONCE, ended: [] });
       await worker.end('SIGKILL');
       const sizes = await Promise.all((await temporaryNames()).map((name) => stat(join(server.onDisk, name))));
       expect(Math.min(...sizes.map(({ size }) => size))).toBeLessThan(BYTES);
@@ -250,6 +253,7 @@ describe.each(PARTNER_SERVERS.slice(0, 2))('over $name', ({ start }) => {
     for (const worker of started.splice(0)) await worker.end('SIGKILL');
     for (const name of await readdir(server.onDisk)) await rm(join(server.onDisk, name));
     await bed.sql`DELETE FROM effects`;
+    await bed.sql`DELETE FROM attempts`;
     await gate`DELETE FROM held_stage`;
     await gate`SELECT pg_advisory_unlock_all()`;
     shown.clear();

@@ -36,10 +36,32 @@ export interface SlotRequest extends RemoteName {
 
 export const BREAKER_MS = 900_000;
 const LEARNED_MS = 300_000;
+/** Each time another process took the very slot that was free when the statement began. */
+const LEASE_TRIES = 20;
 
 export async function leaseSlot(sql: Sql, request: SlotRequest): Promise<SlotAnswer> {
+  for (let tries = 1; ; tries++) {
+    const row = await tryToLeaseSlot(sql, request);
+    if (row === undefined) return { type: 'absent' };
+    if (row.openMs !== null)
+      return { type: 'open', afterMs: Math.ceil(row.openMs), code: row.code ?? 'REMOTE_AUTH_FAILED' };
+    if (row.slot !== null) return { type: 'leased', hadFailed: row.code !== null };
+    if (!row.wasFree || tries === LEASE_TRIES) return { type: 'full' };
+  }
+}
+
+interface LeaseRow {
+  /** Until the breaker closes; null where it is closed. */
+  readonly openMs: number | null;
+  readonly code: RemoteErrorCode | null;
+  readonly slot: number | null;
+  /** One was, when the statement began. */
+  readonly wasFree: boolean;
+}
+
+async function tryToLeaseSlot(sql: Sql, request: SlotRequest): Promise<LeaseRow | undefined> {
   const { tenantId, name, connections, secretVersion, token, worker, leaseMs } = request;
-  const [row] = await sql<{ openMs: number | null; code: RemoteErrorCode | null; slot: number | null }[]>`
+  const [row] = await sql<LeaseRow[]>`
     WITH held AS (
       SELECT *, CASE WHEN breaker_until > now() AND breaker_secret = ${secretVersion}
           THEN extract(epoch FROM breaker_until - now()) * 1000 END AS open_ms,
@@ -56,11 +78,9 @@ export async function leaseSlot(sql: Sql, request: SlotRequest): Promise<SlotAns
         lease_until = excluded.lease_until
       -- Another one may have taken it since this statement began.
       WHERE c.lease_until < now() RETURNING slot)
-    SELECT h.open_ms::float8 AS "openMs", h.error_code AS code, t.slot FROM held h LEFT JOIN taken t ON true`;
-  if (row === undefined) return { type: 'absent' };
-  if (row.openMs !== null)
-    return { type: 'open', afterMs: Math.ceil(row.openMs), code: row.code ?? 'REMOTE_AUTH_FAILED' };
-  return row.slot === null ? { type: 'full' } : { type: 'leased', hadFailed: row.code !== null };
+    SELECT h.open_ms::float8 AS "openMs", h.error_code AS code, t.slot, EXISTS (SELECT FROM free) AS "wasFree"
+    FROM held h LEFT JOIN taken t ON true`;
+  return row;
 }
 
 export async function renewSlots(sql: Sql, tokens: readonly string[], leaseMs: number): Promise<Set<string>> {
