@@ -1,8 +1,9 @@
 /** What ending a job from outside takes along: the wait of its parent, and chunks of records that were made meanwhile. */
 import { randomUUID } from 'node:crypto';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { BRANCHES } from '#shared/steps/step-outcome.ts';
+import { runBehind } from '#testkit/checks/run-behind.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
@@ -37,21 +38,15 @@ test('a branch that fails for its dead letter ends the wait of its parent', asyn
 
 test('a chunk of records that was made while the cancellation waited for the job goes with it', async () => {
   const { job } = await seedRecords(sql, { records: 3 });
-  const { cancelled } = await sql.begin(async (worker) => {
-    await worker`SELECT 1 FROM jobs WHERE id = ${job.id} FOR UPDATE`;
-    await worker`INSERT INTO record_chunks
-      SELECT (jsonb_populate_record(c, jsonb_build_object('id', ${randomUUID()}::text))).* FROM record_chunks c`;
-    const running = { cancelled: cancelJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'wrong file' }) };
-    await vi.waitFor(
-      async () => {
-        const waiting = await worker`
-          SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid`;
-        expect(waiting).toHaveLength(1);
-      },
-      { timeout: 60_000, interval: 5 },
-    );
-    return running;
-  });
-  expect((await cancelled).jobIds).toEqual([job.id]);
+  const { jobIds } = await runBehind(
+    sql,
+    async (worker) => {
+      await worker`SELECT 1 FROM jobs WHERE id = ${job.id} FOR UPDATE`;
+      await worker`INSERT INTO record_chunks
+        SELECT (jsonb_populate_record(c, jsonb_build_object('id', ${randomUUID()}::text))).* FROM record_chunks c`;
+    },
+    () => cancelJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'wrong file' }),
+  );
+  expect(jobIds).toEqual([job.id]);
   expect(await sql`SELECT 1 FROM record_chunks`).toHaveLength(0);
 });
