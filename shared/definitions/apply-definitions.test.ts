@@ -23,9 +23,9 @@ beforeAll(async () => {
   sql = connectDatabase(
     {
       DATABASE_URL: database.url,
-      DATABASE_POOL_MAX: 5,
+      DATABASE_POOL_MAX: 20,
       DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 5_000,
+      DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
     },
     'test',
   );
@@ -69,6 +69,26 @@ test('changes applied side by side are numbered in turn', async () => {
   const changes = Array.from({ length: 8 }, (_, index) => examplePartner({ name: 'many', timeout: 1_000 + index }));
   const applied = await Promise.all(changes.map(apply));
   expect(applied.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+describe.each(['route', 'partner', 'store'] as const)('the same %s', (kind) => {
+  const name = `same-${kind}`;
+  const put = (a: number) => {
+    const definition = { a };
+    const row = { tenantId: 'acme', name, definition, definitionHash: definitionHash(definition), source: `a: ${a}\n` };
+    return applyDefinition(sql, kind, row, 'test');
+  };
+
+  test('applied by twenty at once is one version and one event', async () => {
+    for (let version = 1; version <= 3; version++) {
+      const applied = await Promise.all(Array.from({ length: 20 }, () => put(version)));
+      expect(applied.map((one) => one.version)).toEqual(Array.from({ length: 20 }, () => version));
+      expect(applied.filter(({ isNew }) => isNew)).toHaveLength(1);
+    }
+    const table = kind === 'route' ? 'routes' : DEFINITION_TABLES[kind];
+    expect(await sql`SELECT revision FROM ${sql(table)} WHERE name = ${name}`).toEqual([{ revision: 3 }]);
+    expect(await sql`SELECT 1 FROM audit_events WHERE detail ->> ${kind} = ${name}`).toHaveLength(3);
+  });
 });
 
 test('partners of the same name are apart by their tenants, and none is applied to an unknown one', async () => {

@@ -67,6 +67,9 @@ export interface ApplyTerms {
   readonly diff?: { readonly from: number; readonly text: string } | undefined;
 }
 
+/** Each time somebody else changed the very row. */
+const MOST_TRIES = 100;
+
 export interface AppliedRoute {
   readonly routeId: string;
   readonly tenantId: string;
@@ -111,7 +114,7 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
 }
 
 /**
- * One statement for each route: its row is locked, so versions applied side by side are numbered in turn.
+ * One statement for each route: its row is locked, so versions applied side by side are numbered in turn, and the same one is applied once.
  *
  * @throws the database's 23503 when the tenant is unknown; LongshoreError `DEFINITION_CHANGED`.
  */
@@ -121,23 +124,40 @@ export async function applyRoute(
   actor: string,
   terms: ApplyTerms = {},
 ): Promise<AppliedRoute> {
-  const { tenantId, name, definitionHash, source = null, notify = [] } = route;
-  const channels = notify.map((channel) => ({ tenantId, route: name, channel }));
-  const revision = terms.revision ?? null;
-  if (revision === null || revision === 0)
+  const { tenantId, name } = route;
+  if ((terms.revision ?? 0) === 0)
     await sql`
       INSERT INTO routes (id, tenant_id, name, active_version, revision) VALUES (uuid_v7(), ${tenantId}, ${name}, 0, 0)
       ON CONFLICT (tenant_id, name) DO NOTHING`;
-  const [row] = await sql<AppliedRoute[]>`
+  for (let tries = 1; tries <= MOST_TRIES; tries++) {
+    const row = await tryToApplyRoute(sql, route, actor, terms);
+    if (row === undefined) break;
+    const { isStale, ...applied } = row;
+    if (!isStale) return applied;
+  }
+  throw changedMeanwhile('route', route);
+}
+
+/** Undefined: the route has another revision. `isStale`: it was changed while this waited for its row, whose version the snapshot does not have. */
+async function tryToApplyRoute(
+  sql: Sql,
+  route: NotifyingDefinitionRow,
+  actor: string,
+  terms: ApplyTerms,
+): Promise<(AppliedRoute & { readonly isStale: boolean }) | undefined> {
+  const { tenantId, name, definitionHash, source = null, notify = [] } = route;
+  const channels = notify.map((channel) => ({ tenantId, route: name, channel }));
+  const [row] = await sql<(AppliedRoute & { isStale: boolean })[]>`
     WITH input AS (SELECT ${toJsonb(route.definition)}::text::jsonb AS definition),
-    locked AS (
-      SELECT * FROM routes WHERE tenant_id = ${tenantId} AND name = ${name} FOR UPDATE),
+    seen AS MATERIALIZED (SELECT revision FROM routes WHERE tenant_id = ${tenantId} AND name = ${name}),
+    locked AS MATERIALIZED (
+      SELECT * FROM routes
+      WHERE tenant_id = ${tenantId} AND name = ${name} AND revision = coalesce(${terms.revision ?? null}::int, revision) FOR UPDATE),
     judged AS (
       SELECT l.*, v.id AS version_id, v.definition_hash IS DISTINCT FROM ${definitionHash}::text AS is_new,
         v.definition_hash = ${definitionHash}::text AND v.source IS DISTINCT FROM coalesce(${source}::text, v.source)
           AS is_reworded
-      FROM locked l LEFT JOIN route_versions v ON v.route_id = l.id AND v.version = l.active_version
-      WHERE l.revision = coalesce(${revision}::int, l.revision)),
+      FROM locked l JOIN seen s ON s.revision = l.revision LEFT JOIN route_versions v ON v.route_id = l.id AND v.version = l.active_version),
     changed AS (
       UPDATE routes r SET
         active_version = j.active_version + j.is_new::int,
@@ -161,8 +181,8 @@ export async function applyRoute(
         ${describeChange(sql, 'route', sql`active_version`, terms)} AS detail, '{events}'::text[] AS topics
       FROM changed WHERE is_changed),
     ${recordEvents(sql, actor)}
-    SELECT id AS "routeId", tenant_id AS "tenantId", name, active_version AS version, is_new AS "isNew" FROM changed`;
-  if (row === undefined) throw changedMeanwhile('route', route);
+    SELECT l.id AS "routeId", l.tenant_id AS "tenantId", l.name, c.active_version AS version, c.is_new AS "isNew", c.id IS NULL AS "isStale"
+    FROM locked l LEFT JOIN changed c USING (id)`;
   return row;
 }
 
@@ -217,11 +237,29 @@ async function applyVersion(
   actor: string,
   terms: ApplyTerms,
 ): Promise<AppliedDefinition> {
+  for (let tries = 1; tries <= MOST_TRIES; tries++) {
+    const applied = await tryToApplyVersion(sql, kind, row, actor, terms);
+    if (applied !== undefined) return applied;
+  }
+  throw changedMeanwhile(kind, row);
+}
+
+/** Undefined: it was changed while this waited for its row, whose text the snapshot does not have. */
+async function tryToApplyVersion(
+  sql: Sql,
+  kind: DefinitionKind,
+  row: NotifyingDefinitionRow,
+  actor: string,
+  terms: ApplyTerms,
+): Promise<AppliedDefinition | undefined> {
   const table = DEFINITION_TABLES[kind];
   const { tenantId, name, definition, definitionHash, source = null, notify = [] } = row;
   const revision = terms.revision ?? null;
   const channels = notify.map((channel) => ({ tenantId, route: ownerOf(kind, name), channel }));
   const isOfRow = sql`tenant_id = ${tenantId} AND name = ${name}`;
+  const hasOtherText = sql`(${source}::text IS NOT NULL AND NOT EXISTS (
+            SELECT FROM definition_versions v WHERE v.tenant_id = p.tenant_id AND v.kind = ${kind} AND v.name = p.name
+              AND v.version = p.version AND v.source = ${source}::text))`;
   const [changed] = await sql<AppliedDefinition[]>`
     WITH applied AS (
       INSERT INTO ${sql(table)} AS p (tenant_id, name, definition, definition_hash, version, created_by)
@@ -232,9 +270,7 @@ async function applyVersion(
         removed_at = NULL, created_by = excluded.created_by, updated_at = now()
       WHERE p.revision = coalesce(${revision}::int, p.revision)
         AND (p.definition_hash <> excluded.definition_hash OR p.removed_at IS NOT NULL
-          OR ${source}::text IS NOT NULL AND NOT EXISTS (
-            SELECT FROM definition_versions v WHERE v.tenant_id = p.tenant_id AND v.kind = ${kind} AND v.name = p.name
-              AND v.version = p.version AND v.source = ${source}::text))
+          OR p.revision = (SELECT revision FROM ${sql(table)} WHERE ${isOfRow}) AND ${hasOtherText})
       RETURNING p.*, old.version AS before),
     kept AS (
       INSERT INTO definition_versions AS v (kind, tenant_id, name, version, definition, definition_hash, source, created_by)
@@ -249,10 +285,11 @@ async function applyVersion(
     ${recordEvents(sql, actor)}
     SELECT version, before IS DISTINCT FROM version AS "isNew" FROM applied`;
   if (changed !== undefined) return changed;
-  const [present] = await sql<{ version: number; revision: number }[]>`
-    SELECT version, revision FROM ${sql(table)} WHERE ${isOfRow}`;
+  const [present] = await sql<{ version: number; revision: number; isApplied: boolean }[]>`
+    SELECT version, revision, removed_at IS NULL AND definition_hash = ${definitionHash} AND NOT ${hasOtherText} AS "isApplied"
+    FROM ${sql(table)} AS p WHERE ${isOfRow}`;
   if (present === undefined || present.revision !== (revision ?? present.revision)) throw changedMeanwhile(kind, row);
-  return { version: present.version, isNew: false };
+  return present.isApplied ? { version: present.version, isNew: false } : undefined;
 }
 
 /** Reads `name` and `before`, the version that was in force. */
