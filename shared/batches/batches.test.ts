@@ -11,6 +11,7 @@ import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { type RoutingDecision, routeFiles } from '#shared/jobs/route-files.ts';
 import { storeOutcomes } from '#shared/jobs/store-outcomes.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { runBehind } from '#testkit/checks/run-behind.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -283,4 +284,18 @@ test('an operator closes it with what is there, once', async () => {
   expect(await closeBatch(sql, word)).toHaveLength(3);
   expect(await closeBatch(sql, word)).toBeUndefined();
   expect(await batches()).toMatchObject([{ by: 'operator', files: 3 }]);
+});
+
+test('an operator closes it while files join it, however long that takes', async () => {
+  await join(names(3), { fullAt: 10 });
+  const [batch] = await batches();
+  const word = { id: batch!.id, actor: 'operator:test', window: 1_000, reason: 'the rest comes tomorrow' };
+  const decisions = decisionsOf(await arrive(['late.csv']), { ...ALL, fullAt: 10 });
+  const jobs = await runBehind(
+    sql,
+    (router) => routeFiles(router, decisions, 'test'),
+    () => closeBatch(sql, word),
+  );
+  expect(jobs).toHaveLength(4);
+  expect(await batches()).toMatchObject([{ by: 'operator', files: 4 }]);
 });

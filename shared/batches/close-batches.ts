@@ -46,7 +46,7 @@ export async function closeBatch(
   sql: Sql,
   { id, reason, ...options }: Omit<CloseOptions, 'limit'> & { readonly id: string; readonly reason: string },
 ): Promise<readonly WokenJob[] | undefined> {
-  // Ends: each round loses to a file that has joined.
+  // Ends: each round waits for a file that joins, and loses to it.
   for (let rounds = 0; rounds < 20; rounds += 1) {
     const [open] = await sql<DueBatch[]>`SELECT id, changes FROM batches WHERE id = ${id} AND state = 'OPEN'`;
     if (open === undefined) return rounds === 0 ? undefined : [];
@@ -67,7 +67,7 @@ function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, reason }:
     WITH input AS (SELECT * FROM jsonb_to_recordset(${toJsonb(due)}::text::jsonb) AS r(id uuid, changes int)),
     locked AS MATERIALIZED (
       SELECT b.* FROM batches b JOIN input i ON i.id = b.id AND i.changes = b.changes
-      WHERE b.state = 'OPEN' ORDER BY b.id FOR UPDATE OF b SKIP LOCKED),
+      WHERE b.state = 'OPEN' ORDER BY b.id FOR UPDATE OF b ${reason === null ? sql`SKIP LOCKED` : sql``}),
     lacking AS (
       SELECT l.id, jsonb_agg(e.path ORDER BY e.path) AS paths
       FROM locked l CROSS JOIN LATERAL (
