@@ -65,18 +65,17 @@ export interface ClaimPullOptions {
 export async function claimPull(sql: Sql, options: ClaimPullOptions): Promise<ClaimedPull | undefined> {
   const { pullId, token, worker, service, leaseMs } = options;
   const [row] = await sql<(Omit<ClaimedPull, 'seenAt'> & { seenAt: string })[]>`
-    WITH candidate AS (
+    WITH ${lockPulls(sql, pullId)},
+    candidate AS (
       SELECT p.id, p.claim_token IS NOT DISTINCT FROM ${token}::uuid AS is_repeat, p.completed_at IS NOT NULL AS is_reopened,
         p.completed_at IS NOT NULL AND p.error_code IS DISTINCT FROM 'PULL_CLEANUP_ERROR' AS is_anew,
         p.transfer_stage IN ('LANDED', 'CLEANING') AS has_landed
-      FROM pulls p
-      WHERE p.id = ${pullId} AND p.status IN ('TRIGGERED', 'RUNNING')
+      FROM pull_locked p
+      WHERE p.id = ${pullId}
         AND (p.claim_token = ${token}::uuid
           OR (coalesce(p.lease_until < now(), true) AND coalesce(p.next_action_at <= now(), true)
             AND NOT EXISTS (
-              SELECT 1 FROM pulls o WHERE o.tenant_id = p.tenant_id AND o.remote = p.remote AND o.remote_path = p.remote_path
-                AND o.id <> p.id AND o.lease_until > now())))
-      FOR UPDATE OF p),
+              SELECT 1 FROM pull_locked o WHERE o.id <> p.id AND o.lease_until > now())))),
     claimed AS (
       UPDATE pulls p SET status = 'RUNNING', woken_at = NULL, next_action_at = NULL, wait_reason = NULL, updated_at = now(),
         started_at = CASE WHEN c.is_reopened THEN now() ELSE coalesce(p.started_at, now()) END, completed_at = NULL,
@@ -118,6 +117,19 @@ export async function claimPull(sql: Sql, options: ClaimPullOptions): Promise<Cl
     LEFT JOIN sources s ON s.tenant_id = c.tenant_id AND s.name = c.source AND s.removed_at IS NULL
     LEFT JOIN files f ON f.id = c.file_id`;
   return row === undefined ? undefined : { ...row, seenAt: new Date(row.seenAt) };
+}
+
+/**
+ * A CTE: the open pulls of the file of one pull, itself among them, as they are now. All of them are locked, in one order: of two that are claimed
+ * in the same moment the later one sees the lease of the earlier one.
+ */
+export function lockPulls(sql: Sql, pullId: string) {
+  return sql`
+    pull_locked AS MATERIALIZED (
+      SELECT o.* FROM pulls o
+      WHERE (o.tenant_id, o.remote, o.remote_path) = (SELECT tenant_id, remote, remote_path FROM pulls WHERE id = ${pullId})
+        AND o.status IN ('TRIGGERED', 'RUNNING')
+      ORDER BY o.id FOR UPDATE)`;
 }
 
 /** The ids of those that are still held. */

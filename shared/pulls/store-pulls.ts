@@ -16,7 +16,7 @@ import { toJsonb } from '#shared/db/run-statements.ts';
 import type { PullStage } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import type { PullIdentity } from './claim-pulls.ts';
+import { lockPulls, type PullIdentity } from './claim-pulls.ts';
 
 export interface HeldPull {
   readonly id: string;
@@ -127,16 +127,16 @@ export async function endPull(
   actor: string,
 ): Promise<void> {
   const rows = await sql`
-    WITH ended AS (
+    WITH ${lockPulls(sql, id)},
+    ended AS (
       UPDATE pulls SET status = ${status}, transfer_stage = CASE WHEN ${status} = 'COMPLETED' THEN 'DONE' ELSE transfer_stage END,
         completed_at = now(), updated_at = now(), lease_until = NULL, claim_token = NULL, woken_at = NULL, next_action_at = NULL,
         wait_reason = NULL, cleaned_at = CASE WHEN ${isCleaned} THEN now() ELSE cleaned_at END, source_replaced = ${isReplaced},
         error_code = ${error?.code ?? null}, error_cause = ${error?.cause ?? null}, error_message = ${error?.message ?? null}
-      WHERE id = ${id} AND epoch = ${epoch} AND lease_until IS NOT NULL RETURNING *),
+      WHERE id = (SELECT id FROM pull_locked WHERE id = ${id} AND epoch = ${epoch} AND lease_until IS NOT NULL) RETURNING *),
     let_on AS (
-      UPDATE pulls o SET woken_at = NULL FROM ended e
-      WHERE o.tenant_id = e.tenant_id AND o.remote = e.remote AND o.remote_path = e.remote_path AND o.id <> e.id
-        AND o.status = 'TRIGGERED' AND o.woken_at IS NOT NULL),
+      UPDATE pulls o SET woken_at = NULL FROM ended e, pull_locked l
+      WHERE o.id = l.id AND l.id <> e.id AND l.status = 'TRIGGERED' AND l.woken_at IS NOT NULL),
     event AS (
       SELECT CASE status WHEN 'COMPLETED' THEN 'pull.completed' WHEN 'SKIPPED' THEN 'pull.skipped' ELSE 'pull.failed' END AS type,
         tenant_id, file_id, NULL::uuid AS job_id,

@@ -43,25 +43,26 @@ export async function wakePulls(sql: Sql, { limit, boundMs }: WakePullsOptions):
             AND p.lease_until > now()) AS pulls
       FROM remote_with w),
     entering AS (
-      SELECT e.id FROM room r CROSS JOIN LATERAL (
-        SELECT p.id FROM pulls p
+      SELECT e.id, e.wakes FROM room r CROSS JOIN LATERAL (
+        SELECT p.id, p.wakes FROM pulls p
         WHERE p.tenant_id = r.tenant_id AND p.remote = r.remote AND p.status = 'TRIGGERED' AND p.woken_at IS NULL
           AND coalesce(p.next_action_at <= now(), true) AND coalesce(p.lease_until < now(), true)
         ORDER BY p.created_at LIMIT least(r.pulls, ${limit}::int)) AS e
       WHERE r.pulls > 0 LIMIT ${limit}::int),
     due AS (
-      SELECT id FROM pulls
+      SELECT id, wakes FROM pulls
       WHERE status = 'RUNNING' AND coalesce(lease_until < now(), true) AND coalesce(next_action_at <= now(), true)
         AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
       LIMIT ${limit}::int),
     overdue AS (
-      SELECT id FROM pulls
+      SELECT id, wakes FROM pulls
       WHERE status = 'TRIGGERED' AND woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)} AND coalesce(lease_until < now(), true)
       LIMIT ${limit}::int),
-    chosen AS (SELECT id FROM entering UNION SELECT id FROM due UNION SELECT id FROM overdue),
+    chosen AS (SELECT * FROM entering UNION SELECT * FROM due UNION SELECT * FROM overdue),
     locked AS (
-      SELECT p.id FROM pulls p JOIN chosen USING (id)
-      WHERE p.status IN ('TRIGGERED', 'RUNNING') AND coalesce(p.lease_until < now(), true)
+      SELECT p.id FROM pulls p JOIN chosen c USING (id)
+      -- Another clock may have woken it since this statement began.
+      WHERE p.wakes = c.wakes AND p.status IN ('TRIGGERED', 'RUNNING') AND coalesce(p.lease_until < now(), true)
       ORDER BY p.id FOR UPDATE OF p SKIP LOCKED)
     UPDATE pulls p SET woken_at = now(), wakes = p.wakes + 1 FROM locked l WHERE p.id = l.id
     RETURNING p.id, p.tenant_id AS "tenantId", p.wakes AS wake`;
