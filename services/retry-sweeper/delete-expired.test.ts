@@ -11,6 +11,7 @@ import { placeHold, releaseHold } from '#shared/retention/legal-holds.ts';
 import { askRestore, claimRestores, noteRestore } from '#shared/retention/restores.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type ExpiryBed, startExpiryBed } from '#testkit/beds/expiry-bed.ts';
+import { runBehind } from '#testkit/checks/run-behind.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { advanceRestores } from './advance-restores.ts';
 import { createDeleteExpired } from './delete-expired.ts';
@@ -180,6 +181,20 @@ test('a wish to send again is kept, also when it comes while the store says that
   expect(
     await bed.sql`SELECT detail ->> 'resend' AS resend FROM audit_events WHERE type = 'file.restore-asked' ORDER BY id`,
   ).toEqual([{ resend: 'false' }, { resend: 'true' }]);
+});
+
+test('of many who ask for an original at once nobody’s wish to send it again is lost', async () => {
+  const [job] = await expiry.seedExpired(1);
+  const wish = { fileId: job?.fileId ?? '', days: 2, tier: 'bulk', reason: 'asked for' } as const;
+  const answer = await runBehind(
+    bed.sql,
+    (ann) => askRestore(ann, { ...wish, resends: false, actor: 'operator:ann' }),
+    () => askRestore(bed.sql, { ...wish, resends: true, actor: 'operator:bob' }),
+  );
+  expect(answer).toBe(true);
+  expect(await bed.sql`SELECT resends, actor, days FROM restores`).toEqual([
+    { resends: true, actor: 'operator:bob', days: 2 },
+  ]);
 });
 
 test('a file of more records than go at once is deleted in one turn, and not put off in between', async () => {

@@ -29,6 +29,8 @@ export async function askRestore(
   sql: Sql,
   { fileId, days, tier, resends, reason, actor }: RestoreWish,
 ): Promise<boolean> {
+  const unlessUnderWay = (column: string) =>
+    sql`CASE WHEN r.next_action_at IS NULL THEN excluded.${sql(column)} ELSE r.${sql(column)} END`;
   const [row] = await sql<{ isArchived: boolean }[]>`
     WITH file AS MATERIALIZED (
       SELECT id, tenant_id FROM files
@@ -36,17 +38,15 @@ export async function askRestore(
     asked AS (
       INSERT INTO restores AS r (file_id, tenant_id, state, days, tier, resends, reason, actor, next_action_at)
       SELECT id, tenant_id, 'ASKED', ${days}, ${tier}, ${resends}, ${reason}, ${actor}, now() FROM file
-      ON CONFLICT (file_id) DO UPDATE SET state = 'ASKED', days = excluded.days, tier = excluded.tier, resends = excluded.resends,
-        reason = excluded.reason, actor = excluded.actor, next_action_at = now(), error_code = NULL, error_message = NULL,
-        readable_until = NULL, created_at = now(), updated_at = now()
-      WHERE r.next_action_at IS NULL RETURNING *),
-    joined AS (
-      UPDATE restores r SET resends = true, reason = ${reason}, actor = ${actor}, updated_at = now() FROM file f
-      WHERE r.file_id = f.id AND r.next_action_at IS NOT NULL AND ${resends} AND NOT r.resends RETURNING r.*),
+      -- As the row is now: who else asks in the same moment is not in the statement's snapshot.
+      ON CONFLICT (file_id) DO UPDATE SET state = ${unlessUnderWay('state')}, days = ${unlessUnderWay('days')}, tier = ${unlessUnderWay('tier')},
+        created_at = ${unlessUnderWay('created_at')}, next_action_at = coalesce(r.next_action_at, now()), resends = excluded.resends,
+        reason = excluded.reason, actor = excluded.actor, error_code = NULL, error_message = NULL, readable_until = NULL, updated_at = now()
+      WHERE r.next_action_at IS NULL OR (excluded.resends AND NOT r.resends) RETURNING *),
     event AS (
       SELECT 'file.restore-asked' AS type, tenant_id, file_id, NULL::uuid AS job_id,
         jsonb_build_object('tier', tier, 'days', days, 'resend', resends, 'reason', reason) AS detail, '{events}'::text[] AS topics
-      FROM (SELECT * FROM asked UNION ALL SELECT * FROM joined) AS of_wish),
+      FROM asked),
     ${recordEvents(sql, actor)}
     SELECT EXISTS (SELECT FROM file) AS "isArchived"`;
   return row?.isArchived === true;
