@@ -45,10 +45,14 @@ export async function reopenJobs(
       WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') AND superseded_by IS NULL
         AND parent_job_id IS NULL AND ${hasObjects(sql)} ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
-    ${lockLines(sql, sql`locked`)},
+    -- Their objects may have expired while this waited.
+    file_locked AS MATERIALIZED (
+      SELECT id FROM files WHERE id IN (SELECT file_id FROM locked) AND objects_removed_at IS NULL ORDER BY id FOR UPDATE),
+    openable AS MATERIALIZED (SELECT * FROM locked WHERE file_id IN (SELECT id FROM file_locked)),
+    ${lockLines(sql, sql`openable`)},
     keeping AS (SELECT job_id AS id FROM line_locked WHERE holder = job_id),
     placed AS (
-      SELECT j.*, j.is_ordered AND j.order_at IS NOT NULL AND k.id IS NULL AS must_wait FROM locked j LEFT JOIN keeping k USING (id)),
+      SELECT j.*, j.is_ordered AND j.order_at IS NOT NULL AND k.id IS NULL AS must_wait FROM openable j LEFT JOIN keeping k USING (id)),
     asking AS (SELECT id, tenant_id, queue, 0 AS place FROM placed WHERE NOT must_wait),
     ${admit(sql, window)},
     reopened AS (
@@ -61,14 +65,13 @@ export async function reopenJobs(
     joining AS (SELECT order_key, route_id, tenant_id FROM placed WHERE must_wait),
     ${joinLines(sql)},
     opened AS (SELECT file_id, count(*)::int AS jobs FROM reopened GROUP BY file_id),
-    file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM opened) ORDER BY id FOR UPDATE),
     file_opened AS (
       UPDATE files f SET status = 'PROCESSING', open_jobs = f.open_jobs + o.jobs, failed_jobs = f.failed_jobs - o.jobs,
         next_action_at = NULL, finished_at = NULL, updated_at = now(),
         error_code = CASE WHEN f.failed_jobs > o.jobs THEN f.error_code END,
         error_cause = CASE WHEN f.failed_jobs > o.jobs THEN f.error_cause END,
         error_message = CASE WHEN f.failed_jobs > o.jobs THEN f.error_message END
-      FROM opened o WHERE f.id = o.file_id AND (SELECT count(*) FROM file_locked) > 0),
+      FROM opened o WHERE f.id = o.file_id),
     ${scope.after(sql`SELECT id FROM reopened`)}
     event AS (
       SELECT 'job.reopened' AS type, tenant_id, file_id, id AS job_id,

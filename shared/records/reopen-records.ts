@@ -63,9 +63,13 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
     WITH ${scope.before} job AS MATERIALIZED (
       SELECT j.*, (SELECT max(s.seq) FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call') AS call_seq
       FROM jobs j WHERE id = ${reopen.jobId} AND ${hasObjects(sql)} ${scope.only(sql`id`)} FOR UPDATE),
+    -- Its objects may have expired while this waited.
+    file_locked AS MATERIALIZED (
+      SELECT id FROM files WHERE id IN (SELECT file_id FROM job) AND objects_removed_at IS NULL FOR UPDATE),
     candidate AS MATERIALIZED (
       SELECT r.job_id, r.line, r.created_at, r.business_key, j.tenant_id, j.route_id
-      FROM job j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at WHERE ${isReopenable(sql, reopen)}),
+      FROM job j JOIN file_locked f ON f.id = j.file_id JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at
+      WHERE ${isReopenable(sql, reopen)}),
     key_locked AS MATERIALIZED (
       SELECT k.tenant_id, k.route_id, k.business_key, k.line FROM candidate c JOIN record_keys k USING (tenant_id, route_id, business_key)
       WHERE k.job_id = c.job_id AND k.line = c.line ORDER BY k.business_key FOR UPDATE OF k),

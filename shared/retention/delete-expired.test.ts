@@ -6,9 +6,12 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
+import { reopenRecords } from '#shared/records/reopen-records.ts';
 import { deleteExpiredSessions } from '#shared/sftp/delete-expired-sessions.ts';
+import { runBehind } from '#testkit/checks/run-behind.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { deleteExpiredFiles, deleteExpiredRecords, expireObjects, findExpiryTurns } from './delete-expired.ts';
 import { deleteLeftovers } from './delete-leftovers.ts';
@@ -70,14 +73,21 @@ async function seedEnded({
   state?: 'SUCCEEDED' | 'FAILED';
   tenantId?: string;
 }): Promise<Ended[]> {
-  const jobs = await seedJobs(sql, { count, tenantId });
+  return await endLongAgo(await seedJobs(sql, { count, tenantId }), { daysAgo, archived, state });
+}
+
+async function endLongAgo(
+  jobs: readonly { readonly id: string; readonly fileId: string }[],
+  { daysAgo, archived, state }: { daysAgo: number; archived: boolean; state: 'SUCCEEDED' | 'FAILED' },
+): Promise<Ended[]> {
   for (const { id, fileId } of jobs) {
     await sql`
       UPDATE jobs SET state = ${state}, woken_at = NULL, finished_at = now(), error_code = ${state === 'FAILED' ? 'X' : null},
         error_cause = ${state === 'FAILED' ? 'X' : null}, error_message = ${state === 'FAILED' ? 'X' : null} WHERE id = ${id}`;
     await sql`
       INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
-      VALUES (${id}, 0, 'deliver', 'SUCCEEDED', 1, ${sql.json({ bucket: 'test-delivered', key: `acme/${fileId}`, versionId: 'd1' })}, now(), now())`;
+      VALUES (${id}, 0, 'deliver', 'SUCCEEDED', 1, ${sql.json({ bucket: 'test-delivered', key: `acme/${fileId}`, versionId: 'd1' })}, now(), now())
+      ON CONFLICT DO NOTHING`;
     await sql`
       UPDATE files SET open_jobs = 0, failed_jobs = ${state === 'FAILED' ? 1 : 0}, woken_at = NULL, status = ${state === 'FAILED' ? 'FAILED' : 'COMPLETED'},
         archived_at = ${archived ? sql`now()` : null}, archive_bucket = ${archived ? 'test-archive' : null},
@@ -317,6 +327,37 @@ describe('a retention', () => {
     await expect(sql`UPDATE files SET finished_at = NULL WHERE id = ${fileId}`).rejects.toThrow(
       'files_objects_removed',
     );
+  });
+
+  test('that take them while a job is reopened leave nothing to go on with', async () => {
+    await sql`UPDATE routes SET retention = ${sql.json({ objects: 30 * DAY_MS })}`;
+    const [failed] = await seedEnded({ daysAgo: 31, state: 'FAILED' });
+    const [turn] = await findExpiryTurns(sql);
+    const reopened = await runBehind(
+      sql,
+      (clock) => expireObjects(clock, { ...turn!, limit: 10, buckets: BUCKETS, actor: 'test' }),
+      () => reopenJobs(sql, { jobIds: [failed!.jobId], ...ARRIVED }),
+    );
+    expect(reopened).toEqual([]);
+    expect(await sql`SELECT state FROM jobs`).toEqual([{ state: 'FAILED' }]);
+  });
+
+  test('that take them while records are called again leave nothing to go on with', async () => {
+    await sql`UPDATE routes SET retention = ${sql.json({ objects: 30 * DAY_MS })}`;
+    const { job } = await seedRecords(sql, { records: 2 });
+    await sql`UPDATE records SET state = 'FAILED', error_code = 'X', error_cause = 'X', chunk_id = NULL`;
+    await sql`DELETE FROM record_chunks`;
+    await endLongAgo([job], { daysAgo: 31, archived: true, state: 'FAILED' });
+    const [turn] = await findExpiryTurns(sql);
+    const reopened = await runBehind(
+      sql,
+      (clock) => expireObjects(clock, { ...turn!, limit: 10, buckets: BUCKETS, actor: 'test' }),
+      () => reopenRecords(sql, { jobId: job.id, ...ARRIVED }),
+    );
+    expect(reopened).toBe(0);
+    expect(await sql`SELECT state FROM jobs`).toEqual([{ state: 'FAILED' }]);
+    await sql`UPDATE files SET objects_removed_at = NULL`;
+    expect(await reopenRecords(sql, { jobId: job.id, ...ARRIVED })).toBe(2);
   });
 
   test.each([
