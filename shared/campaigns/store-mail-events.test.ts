@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -150,6 +151,18 @@ test('a hard bounce suppresses for half a year, a complaint for good, a soft bou
   const [outbox] =
     await sql`SELECT count(*)::int FROM outbox WHERE body ->> 'type' IN ('mail.bounced', 'mail.complained')`;
   expect(outbox?.count).toBe(2);
+});
+
+test('soft bounces of three campaigns suppress, also in one batch of events or in three at the same moment', async () => {
+  await emptyTables(sql, 'mail_events', 'suppressions');
+  const reasonsOf = async (line: number) =>
+    (await findSuppressions(sql, { tenantId: TEST_TENANT, address: address(line) })).map(({ reason }) => reason);
+  const [second, third] = [await seedCampaign(), await seedCampaign()];
+  const bounces = (line: number) => [campaignId, second, third].map((of) => bounce(line, 'Transient', of));
+  await storeMailEvents(sql, bounces(1));
+  expect(await reasonsOf(1)).toEqual(['soft-bounces']);
+  await Promise.all(bounces(2).map((one) => storeMailEvents(sql, [one])));
+  expect(await reasonsOf(2)).toEqual(['soft-bounces']);
 });
 
 test('past the sender’s limit of bounces a campaign is held', async () => {

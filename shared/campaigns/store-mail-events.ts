@@ -4,13 +4,14 @@
  * 1. An event counts only for a record of the campaign that its tags name; the recipient's suppression is of the record's own address.
  * 2. A hard bounce suppresses the address for all topics for half a year, a complaint for all topics without end, soft bounces in three
  *    campaigns for two weeks.
- * 3. Past its sender's limits a campaign is held, whoever stores the event that says so.
+ * 3. Soft bounces are counted in a statement of its own, after they are stored: of two that come side by side the later one sees both.
+ * 4. Past its sender's limits a campaign is held, whoever stores the event that says so.
  *
  * Out: for each event whether it was `new`, `repeated` or `unknown`. Events: `mail.bounced`, `mail.complained`; `campaign.changed`
  * where one is held.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet, toJsonb } from '#shared/db/run-statements.ts';
+import { repeatOnDeadlock, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { sayWord } from './campaign-store.ts';
@@ -48,6 +49,13 @@ export async function storeMailEvents(sql: Sql, events: readonly MailEvent[]): P
     [...stored.values()].filter(({ isNew, kind }) => isNew && GUARDED.has(kind)).map(({ campaignId }) => campaignId),
   );
   for (const campaignId of guarded) await guard(sql, campaignId);
+  await suppressSoft(
+    sql,
+    [...stored].flatMap(([key, { kind, tenantId }]) => {
+      const fact = known.get(key);
+      return kind === 'bounced_soft' && fact !== undefined ? [{ ...fact, tenantId }] : [];
+    }),
+  );
   return facts.map((fact) => {
     const row = fact && stored.get(keyOf(fact));
     return row === undefined ? 'unknown' : row.isNew ? 'new' : 'repeated';
@@ -119,7 +127,10 @@ function kindOf({ eventType, bounce, click, open }: MailEvent['detail']): string
   return KINDS[eventType];
 }
 
-type StoredFact = Pick<Fact, 'campaignId' | 'line' | 'kind' | 'eventKey'> & { readonly isNew: boolean };
+type StoredFact = Pick<Fact, 'campaignId' | 'line' | 'kind' | 'eventKey'> & {
+  readonly tenantId: string;
+  readonly isNew: boolean;
+};
 
 function storeSet(sql: Sql, facts: Fact[]): Promise<StoredFact[]> {
   return sql<StoredFact[]>`
@@ -145,24 +156,48 @@ function storeSet(sql: Sql, facts: Fact[]): Promise<StoredFact[]> {
     suppressed AS (
       INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin, expires_at)
       SELECT DISTINCT ON (tenant_id, hash) tenant_id, '*', hash, address,
-        CASE kind WHEN 'complained' THEN 'complaint' WHEN 'bounced_soft' THEN 'soft-bounces' ELSE 'hard-bounce' END, "campaignId"::text,
-        CASE kind WHEN 'complained' THEN NULL WHEN 'bounced_soft' THEN now() + ${SOFT_BOUNCE_DAYS}::int * interval '1 day'
-          ELSE now() + ${HARD_BOUNCE_DAYS}::int * interval '1 day' END
-      FROM fresh f
-      WHERE kind IN ('bounced_hard', 'complained', 'suppressed') OR (kind = 'bounced_soft' AND ${SOFT_BOUNCES - 1}::int <= (
-        SELECT count(DISTINCT e.campaign_id) FROM mail_events e
-        WHERE e.tenant_id = f.tenant_id AND e.address_hash = f.hash AND e.kind = 'bounced_soft' AND e.campaign_id <> f."campaignId"))
-      ORDER BY tenant_id, hash, array_position(ARRAY['complained', 'bounced_hard', 'suppressed', 'bounced_soft'], kind)
-      ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = excluded.reason, origin = excluded.origin,
-        expires_at = CASE WHEN s.expires_at IS NULL THEN NULL ELSE greatest(s.expires_at, excluded.expires_at) END
-      WHERE s.reason IN ('hard-bounce', 'soft-bounces')),
+        CASE kind WHEN 'complained' THEN 'complaint' ELSE 'hard-bounce' END, "campaignId"::text,
+        CASE WHEN kind <> 'complained' THEN now() + ${HARD_BOUNCE_DAYS}::int * interval '1 day' END
+      FROM fresh WHERE kind IN ('bounced_hard', 'complained', 'suppressed')
+      ORDER BY tenant_id, hash, array_position(ARRAY['complained', 'bounced_hard', 'suppressed'], kind)
+      ${replaceBounces(sql)}),
     event AS (
       SELECT CASE kind WHEN 'complained' THEN 'mail.complained' ELSE 'mail.bounced' END AS type, tenant_id, NULL::uuid AS file_id,
         "campaignId" AS job_id, jsonb_build_object('campaignId', "campaignId", 'line', line) AS detail, '{events}'::text[] AS topics
       FROM fresh WHERE kind IN ('bounced_hard', 'complained')),
     ${recordEvents(sql, 'ingestor')}
-    SELECT i."campaignId", i.line::float8 AS line, i.kind, i."eventKey", f."campaignId" IS NOT NULL AS "isNew"
+    SELECT i."campaignId", i.line::float8 AS line, i.kind, i."eventKey", i.tenant_id AS "tenantId",
+      f."campaignId" IS NOT NULL AS "isNew"
     FROM input i LEFT JOIN fresh f USING ("campaignId", line, kind, "eventKey")`;
+}
+
+/** What people said, and what has no end, stays. */
+function replaceBounces(sql: Sql) {
+  return sql`
+      ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = excluded.reason, origin = excluded.origin,
+        expires_at = CASE WHEN s.expires_at IS NULL THEN NULL ELSE greatest(s.expires_at, excluded.expires_at) END
+      WHERE s.reason IN ('hard-bounce', 'soft-bounces')`;
+}
+
+/** Also of events that are repeated: the process that stored them may have ended before it came here. Not of old ones, which may come again too. */
+async function suppressSoft(
+  sql: Sql,
+  bounces: readonly (Pick<Fact, 'campaignId' | 'hash' | 'address'> & { readonly tenantId: string })[],
+): Promise<void> {
+  if (bounces.length === 0) return;
+  const rows = bounces.map(({ campaignId, hash, address, tenantId }) => ({ campaignId, hash, address, tenantId }));
+  await repeatOnDeadlock(
+    () => sql`
+    INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin, expires_at)
+    SELECT DISTINCT ON (i."tenantId", i.hash) i."tenantId", '*', i.hash, i.address, 'soft-bounces', i."campaignId",
+      now() + ${SOFT_BOUNCE_DAYS}::int * interval '1 day'
+    FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS i("campaignId" text, hash text, address text, "tenantId" text)
+    WHERE (
+      SELECT count(DISTINCT e.campaign_id) >= ${SOFT_BOUNCES}::int AND max(e.received_at) > now() - interval '1 hour' FROM mail_events e
+      WHERE e.tenant_id = i."tenantId" AND e.address_hash = i.hash AND e.kind = 'bounced_soft')
+    ORDER BY i."tenantId", i.hash
+    ${replaceBounces(sql)}`,
+  );
 }
 
 /** Holds a campaign whose mails come back, once enough were sent to tell. */
