@@ -67,7 +67,10 @@ steps:
 test('applies the files of a directory, says what changed, and lists it', async () => {
   await mkdir(join(directory, 'good', 'deep'), { recursive: true });
   await writeFile(join(directory, 'good', 'deep', 'route.yaml'), ROUTE);
-  await writeFile(join(directory, 'good', 'z-tenant.yml'), 'kind: tenant\nid: initech\nname: Initech\n');
+  await writeFile(
+    join(directory, 'good', 'z-tenant.yml'),
+    'kind: tenant\nid: initech\nname: Initech\nportal: { name: Initech desk, colour: "#7a1f5c" }\n',
+  );
   await writeFile(join(directory, 'good', 'readme.txt'), 'not for us');
 
   const dry = await longshore(['apply', '-f', 'good', '--dry-run']);
@@ -82,6 +85,7 @@ test('applies the files of a directory, says what changed, and lists it', async 
   expect(again.out).toMatch(/route {2}acme\/orders +1 +unchanged/);
   expect((await longshore(['routes'])).out).toMatch(/acme +orders +1/);
   expect((await longshore(['tenants'])).out).toMatch(/initech +Initech/);
+  expect((await longshore(['tenants', 'initech'])).out).toMatch(/portal +Initech desk, #7a1f5c/);
 });
 
 test('applies a partner and lists it with its address and its version', async () => {

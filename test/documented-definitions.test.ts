@@ -67,7 +67,7 @@ test('each API of HTTP sources is a remote', () => {
 });
 
 test.each([
-  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md', 'signing-in.md', 'retention.md']],
+  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md', 'signing-in.md', 'retention.md', 'portal.md']],
   [
     'routes',
     routeDocumentSchema,

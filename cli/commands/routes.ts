@@ -26,6 +26,9 @@ const tenantSchema = z.looseObject({
   name: z.string(),
   time_zone: z.string(),
   disabled_at: z.string().nullable(),
+  portal: z
+    .object({ name: z.string().optional(), colour: z.string().optional(), logo: z.string().optional() })
+    .nullish(),
   has: z.record(z.string(), z.number()),
 });
 const tenantsSchema = z.object({
@@ -97,9 +100,17 @@ export function addRouteCommands(program: Command, cli: Cli): void {
       if (name !== undefined) {
         const tenant = await context.api.get(`/api/v1/tenants/${encodeURIComponent(name)}`, tenantSchema);
         if (context.isJson) return context.terminal.json(tenant);
-        const { has, disabled_at: disabledAt } = tenant;
+        const { has, portal, disabled_at: disabledAt } = tenant;
+        const look = portal && [portal.name, portal.colour, portal.logo === undefined ? undefined : 'logo'];
         const state = disabledAt === null ? 'active' : `disabled since ${times.show(disabledAt)}`;
-        const fields = { tenant: tenant.tenant, name: tenant.name, 'time zone': tenant.time_zone, state, ...has };
+        const fields = {
+          tenant: tenant.tenant,
+          name: tenant.name,
+          'time zone': tenant.time_zone,
+          state,
+          ...has,
+          ...(look && { portal: look.filter((part) => part !== undefined).join(', ') }),
+        };
         for (const line of formatFields(fields)) context.terminal.line(line);
         return;
       }

@@ -18,6 +18,7 @@ import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
+import type { PortalLook } from '#shared/definitions/portal-schema.ts';
 import type { Retention } from '#shared/definitions/retention-schema.ts';
 import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
 import type { TenantSignIn } from '#shared/definitions/sign-in-schema.ts';
@@ -36,6 +37,8 @@ export interface TenantDefinition {
   readonly ignoreGlobs: readonly string[];
   /** How its people sign in; by mail when absent. */
   readonly signIn?: TenantSignIn | undefined;
+  /** How the portal looks for them; like Longshore's when absent. */
+  readonly portal?: PortalLook | undefined;
   /** Whom to tell of what; nobody when absent. */
   readonly notify?: readonly ChannelDefinition[];
   /** For how long its finished files are kept; the default when absent. */
@@ -85,22 +88,22 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
   await sql`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
-        id text, name text, "timeZone" text, "homeRegion" text, priority text, "ignoreGlobs" jsonb, "signIn" jsonb, retention jsonb)),
+        id text, name text, "timeZone" text, "homeRegion" text, priority text, "ignoreGlobs" jsonb, "signIn" jsonb, portal jsonb, retention jsonb)),
     applied AS (
-      INSERT INTO tenants AS t (id, name, time_zone, home_region, priority, ignore_globs, sign_in, retention)
-      SELECT id, name, "timeZone", "homeRegion", coalesce(priority, 'standard'), ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", retention
+      INSERT INTO tenants AS t (id, name, time_zone, home_region, priority, ignore_globs, sign_in, portal, retention)
+      SELECT id, name, "timeZone", "homeRegion", coalesce(priority, 'standard'), ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", portal, retention
       FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
         home_region = excluded.home_region, priority = excluded.priority, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in,
-        retention = excluded.retention
+        portal = excluded.portal, retention = excluded.retention
       RETURNING t.*, old.id IS NOT NULL AND old.retention IS DISTINCT FROM t.retention AS is_kept_otherwise,
         CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
         'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'priority', old.priority,
-        'ignore', old.ignore_globs, 'signIn', old.sign_in, 'retention', old.retention) END AS before),
+        'ignore', old.ignore_globs, 'signIn', old.sign_in, 'portal', ${withoutLogo(sql, sql`old.portal`)}, 'retention', old.retention) END AS before),
     judged AS (
       SELECT *, jsonb_build_object(
         'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'priority', priority, 'ignore', ignore_globs, 'signIn', sign_in,
-        'retention', retention) AS after FROM applied),
+        'portal', ${withoutLogo(sql, sql`portal`)}, 'retention', retention) AS after FROM applied),
     ${dateFilesAgain(sql, sql`SELECT id AS tenant_id FROM applied WHERE is_kept_otherwise`)},
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
     ${applyChannels(sql, channels)},
@@ -111,6 +114,13 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
       FROM judged),
     ${recordEvents(sql, actor)}
     SELECT 1`;
+}
+
+/** For the audit, which is kept for years: of a logo its SHA-256. */
+function withoutLogo(sql: Sql, portal: ReturnType<Sql>) {
+  return sql`CASE WHEN ${portal} ? 'logo'
+    THEN jsonb_set(${portal}, '{logo}', to_jsonb('sha256:' || encode(sha256(convert_to(${portal} ->> 'logo', 'UTF8')), 'hex')))
+    ELSE ${portal} END`;
 }
 
 /**

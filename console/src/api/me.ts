@@ -3,11 +3,25 @@ import { useQuery } from '@tanstack/react-query';
 import type { Permission, Role } from '#shared/access/permissions.ts';
 import { get } from './client.ts';
 
+export interface PortalLook {
+  readonly name?: string;
+  readonly logo?: string;
+  readonly themes?: Readonly<Record<'light' | 'dark', ThemeColours>>;
+}
+
+interface ThemeColours {
+  readonly accent: string;
+  readonly on_accent: string;
+  readonly soft: string;
+}
+
 export interface Me {
   /** As it is in the audit. */
   readonly actor: string;
   readonly tenant: string | null;
   readonly time_zone: string | null;
+  /** How the portal looks for the tenant's people. */
+  readonly portal?: PortalLook | null;
   readonly role: Role;
   readonly permissions: readonly Permission[];
   /** Null for a key. */

@@ -19,6 +19,7 @@ import { findSessionEnd } from '#shared/access/sessions.ts';
 import { and, asc, eq, gt } from '#shared/db/drizzle.ts';
 import { apiKeys, tenants } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { shownPortal, shownPortalSchema } from '../definitions/portal-look.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
 import { idParams, instantField, limitField, plainTextField, tenantField } from '../http/request-fields.ts';
@@ -73,6 +74,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
             actor: z.string().describe('As it is in the audit.'),
             tenant: z.string().nullable(),
             time_zone: z.string().nullable().describe('The tenant’s.'),
+            portal: shownPortalSchema.nullable().describe('How the portal looks for the tenant’s people.'),
             role: roleSchema,
             scopes: scopesSchema.nullable().describe('Null: all that the role allows.'),
             permissions: z.array(z.enum(PERMISSIONS)),
@@ -102,11 +104,15 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
       const [tenant] =
         tenantId === null
           ? []
-          : await reads.select({ timeZone: tenants.timeZone }).from(tenants).where(eq(tenants.id, tenantId));
+          : await reads
+              .select({ timeZone: tenants.timeZone, portal: tenants.portal })
+              .from(tenants)
+              .where(eq(tenants.id, tenantId));
       return {
         actor: actorOf(caller),
         tenant: tenantId,
         time_zone: tenant?.timeZone ?? null,
+        portal: shownPortal(tenant?.portal ?? null),
         role,
         scopes: scopes === undefined ? null : [...scopes],
         permissions: [...permissionsOf(caller)],

@@ -1,7 +1,9 @@
 /** API keys: their roles, their ends, their successors, and who may manage which. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKey, findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
+import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { dataUrl, smallPng } from '#testkit/seeds/small-png.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -96,4 +98,25 @@ test('keys from before there were roles are administrators', async () => {
   await api.sql`UPDATE api_keys SET role = NULL`;
   expect((await ask(api.keys.operator, 'GET', '/api/v1/me')).body).toMatchObject({ role: 'admin', tenant: null });
   expect(await findApiKey(api.sql, api.keys.acme)).toMatchObject({ role: 'tenant-admin' });
+});
+
+test('people and keys of a tenant are given the look of its portal, operators none', async () => {
+  const portal = { name: 'Acme desk', colour: '#7A1F5C', logo: dataUrl(smallPng()) };
+  const tenant = { id: 'acme', name: 'acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] };
+  await applyTenants(api.sql, [{ ...tenant, portal }], 'test');
+  expect((await ask(api.keys.acme, 'GET', '/api/v1/me')).body.portal).toEqual({
+    ...portal,
+    themes: {
+      light: { accent: '#7a1f5c', on_accent: '#ffffff', soft: expect.stringMatching(/^#[0-9a-f]{6}$/) },
+      dark: { accent: expect.stringMatching(/^#[0-9a-f]{6}$/), on_accent: '#06230f', soft: expect.any(String) },
+    },
+  });
+  expect((await ask(api.keys.acme, 'GET', '/api/v1/tenants/acme')).body.portal).toEqual(portal);
+  for (const key of [api.keys.operator, api.keys.globex])
+    expect((await ask(key, 'GET', '/api/v1/me')).body.portal).toBeNull();
+  const [event] = await api.sql`
+    SELECT detail FROM audit_events WHERE type = 'tenant.applied' AND tenant_id = 'acme' ORDER BY at DESC, id DESC LIMIT 1`;
+  expect(event?.detail.after.portal).toEqual({ ...portal, logo: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+  await applyTenants(api.sql, [tenant], 'test');
+  expect((await ask(api.keys.acme, 'GET', '/api/v1/me')).body.portal).toBeNull();
 });

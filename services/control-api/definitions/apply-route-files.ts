@@ -246,7 +246,7 @@ function shortened(diff: string): string {
 async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(
-    ({ document: { id, name, timeZone, homeRegion, priority, ignore, signIn, notify, retention } }) => ({
+    ({ document: { id, name, timeZone, homeRegion, priority, ignore, signIn, portal, notify, retention } }) => ({
       id,
       name,
       timeZone,
@@ -254,6 +254,7 @@ async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], act
       priority,
       ignoreGlobs: ignore,
       signIn,
+      portal,
       notify,
       retention,
     }),

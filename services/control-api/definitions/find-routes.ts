@@ -9,6 +9,7 @@ import type { ApiParts } from '../http/api-server.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
 import { versionPageSchema, versionSchema } from './find-versions.ts';
+import { portalLookSchema } from './portal-look.ts';
 
 const routeSchema = z
   .object({
@@ -132,6 +133,7 @@ export const tenantDetailSchema = tenantSchema
       .object({ routes: count, partners: count, stores: count, sftp_users: count, api_keys: count, channels: count })
       .describe('How many are in use: not disabled, removed, revoked or expired.'),
     sign_in: tenantSignInSchema.nullable().describe('The provider of its people; null: they sign in by mail.'),
+    portal: portalLookSchema.nullable().describe('How the portal looks for them; null: like Longshore’s.'),
   })
   .meta({ id: 'TenantDetail' });
 
@@ -145,8 +147,11 @@ export async function findTenant(
 ): Promise<TenantDetail | undefined> {
   const tenant = (await findTenants(reads, tenantId)).tenants.find((each) => each.tenant === id);
   if (tenant === undefined) return undefined;
-  const [found] = await write<(TenantDetail['has'] & { signIn: TenantDetail['sign_in'] })[]>`
+  const [found] = await write<
+    (TenantDetail['has'] & { signIn: TenantDetail['sign_in']; portal: TenantDetail['portal'] })[]
+  >`
     SELECT (SELECT sign_in FROM tenants WHERE id = ${id}) AS "signIn",
+      (SELECT portal FROM tenants WHERE id = ${id}) AS portal,
       (SELECT count(*) FROM routes WHERE tenant_id = ${id} AND disabled_at IS NULL)::int AS routes,
       (SELECT count(*) FROM partners WHERE tenant_id = ${id} AND removed_at IS NULL)::int AS partners,
       (SELECT count(*) FROM stores WHERE tenant_id = ${id} AND removed_at IS NULL)::int AS stores,
@@ -154,8 +159,8 @@ export async function findTenant(
       (SELECT count(*) FROM api_keys WHERE tenant_id = ${id} AND revoked_at IS NULL AND coalesce(expires_at > now(), true))::int AS api_keys,
       (SELECT count(*) FROM notice_channels WHERE tenant_id = ${id})::int AS channels`;
   if (found === undefined) return undefined;
-  const { signIn, ...has } = found;
-  return { ...tenant, has, sign_in: signIn };
+  const { signIn, portal, ...has } = found;
+  return { ...tenant, has, sign_in: signIn, portal };
 }
 
 /** A fleet has hundreds, not more. */

@@ -18,6 +18,8 @@ export const tenants = pgTable('tenants', {
   ignoreGlobs: text('ignore_globs').array().notNull(),
   /** How its people sign in; null: by mail. */
   signIn: jsonb('sign_in'),
+  /** What its people see of it in the portal: name, colour, logo. */
+  portal: jsonb('portal'),
   /** `{files?, objects?}` in milliseconds: for how long finished files are kept. */
   retention: jsonb('retention'),
   /** Raised by each legal hold: a deletion that does not know of it deletes nothing. */

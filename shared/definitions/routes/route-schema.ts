@@ -14,6 +14,7 @@ import { idSchema, regionSchema, tenantIdSchema, timeZoneSchema } from '#shared/
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
+import { portalSchema } from '#shared/definitions/portal-schema.ts';
 import { retentionSchema } from '#shared/definitions/retention-schema.ts';
 import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
 import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
@@ -179,6 +180,8 @@ export const tenantDocumentSchema = z.strictObject({
     .default([]),
   /** How its people sign in to the portal; by mail when absent. */
   signIn: tenantSignInSchema.optional(),
+  /** How the portal looks for its people; like Longshore's when absent. */
+  portal: portalSchema.optional(),
   /** Whom to tell of what, of all of the tenant's files. */
   notify: notifySchema.default([]),
   /** For how long finished files are kept, where their route says nothing else. */

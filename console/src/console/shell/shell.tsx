@@ -15,8 +15,9 @@ import { Menu } from '../../parts/menu.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { usePastedLink } from '../../parts/use-pasted-link.ts';
 import { THEMES, useTheme } from '../../parts/use-theme.ts';
-import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
+import { isLink, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
 import { Keys, type Shown } from './keys.tsx';
 import { SessionEnd } from './session-end.tsx';
@@ -31,12 +32,13 @@ export function Shell() {
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useTheme();
+  usePastedLink(isLink);
   useEffect(() => {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
   }, [me.data, me.error, me.isFetching]);
 
   // A link that was opened is used, whoever was signed in before.
-  const [hasLink, setHasLink] = useState(() => SIGN_IN_LINK.test(location.hash));
+  const [hasLink, setHasLink] = useState(() => isLink(location.hash));
   const signedIn = useCallback(() => {
     setHasLink(false);
     // A question from before would be answered as before.

@@ -7,7 +7,11 @@ import { Failed } from '../../parts/conditions.tsx';
 import styles from './sign-in.module.css';
 
 /** In the fragment, which no server and no log sees. */
-export const SIGN_IN_LINK = /^#link=([\w-]{16,})$/;
+const SIGN_IN_LINK = /^#link=([\w-]{16,})$/;
+
+export function isLink(fragment: string): boolean {
+  return SIGN_IN_LINK.test(fragment);
+}
 
 interface SignInProps {
   readonly onDone: () => void;

@@ -10,9 +10,11 @@ import { signOut } from '../../api/sign-in.ts';
 import { supportedTenant } from '../../api/support-view.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { usePastedLink } from '../../parts/use-pasted-link.ts';
 import { useTheme } from '../../parts/use-theme.ts';
-import { linkOf } from '../sign-in/sign-in-link.ts';
+import { isLink } from '../sign-in/sign-in-link.ts';
 import styles from './shell.module.css';
+import { usePortalLook } from './use-portal-look.ts';
 
 const SignIn = lazy(() => import('../sign-in/sign-in.tsx'));
 
@@ -30,12 +32,15 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   const me = useMe();
   const [path] = useLocation();
   useTheme();
+  const look = me.data?.portal ?? undefined;
+  usePortalLook(look);
+  usePastedLink(isLink);
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useEffect(() => {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
   }, [me.data, me.error, me.isFetching]);
-  const [hasLink, setHasLink] = useState(() => linkOf(location.hash) !== undefined);
+  const [hasLink, setHasLink] = useState(() => isLink(location.hash));
   const signedIn = useCallback(() => {
     setHasLink(false);
     // A question from before would be answered as before.
@@ -63,7 +68,12 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   return (
     <>
       <header className={styles.header}>
-        <strong>Longshore</strong>
+        <strong className={styles.owner}>
+          {look?.logo !== undefined && (
+            <img src={look.logo} alt={look.name === undefined ? (me.data.tenant ?? '') : ''} />
+          )}
+          {look?.name ?? (look?.logo === undefined && 'Longshore')}
+        </strong>
         <nav aria-label="Portal" className={styles.nav}>
           {PAGES.filter(({ takes }) => me.data.permissions.includes(takes)).map(({ to, name }) => (
             <Link key={to} href={to} aria-current={path === to ? 'page' : undefined}>

@@ -8,3 +8,7 @@ export function linkOf(fragment: string): SignInLink | undefined {
   const [, way, token] = /^#(mail|link)=([\w-]{16,})$/.exec(fragment) ?? [];
   return token === undefined ? undefined : { way: way as SignInLink['way'], token };
 }
+
+export function isLink(fragment: string): boolean {
+  return linkOf(fragment) !== undefined;
+}
