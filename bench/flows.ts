@@ -13,8 +13,8 @@
 import { execFile, fork, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, createWriteStream, readFileSync, writeFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -284,8 +284,10 @@ const pushOurs =
     await each(place, { names, connections }, async (connection, name) => {
       const path = `${place.server.directory}${name}`;
       const temp = `${place.server.directory}.${name}.part`;
-      await connection.write(temp, contentOf(join(place.here, name)));
-      if ((await connection.stat(temp)) === undefined) throw new Error(`${name} is not there`);
+      const content = contentOf(join(place.here, name));
+      const { writeAndStat = async () => (await connection.write(temp, content), await connection.stat(temp)) } =
+        connection;
+      if ((await writeAndStat(temp, content)) === undefined) throw new Error(`${name} is not there`);
       await connection.rename(temp, path);
     });
   };
@@ -300,8 +302,8 @@ async function keep(path: string, bytes: AsyncIterable<Uint8Array>, sizeBytes: n
 
 /** As a store gives an object: no buffer is larger than what is in it. */
 async function* contentOf(path: string): AsyncGenerator<Uint8Array> {
-  const { size } = await stat(path);
-  if (size <= SMALL_BYTES) yield await readFile(path);
+  const { size } = statSync(path);
+  if (size <= SMALL_BYTES) yield readFileSync(path);
   else yield* createReadStream(path, { highWaterMark: 262_144 });
 }
 

@@ -47,6 +47,11 @@ async function list(connection: RemoteConnection): Promise<number> {
   return entries;
 }
 const write = (connection: RemoteConnection) => connection.write('/in/a', body());
+const SMALL = SFTP_CONTENT.subarray(0, 10_000);
+async function* small(): AsyncGenerator<Uint8Array> {
+  yield SMALL;
+}
+const writeSmall = async (connection: RemoteConnection) => await connection.writeAndStat?.('/in/a', small());
 const rename = (connection: RemoteConnection) => connection.rename('/in/a', '/in/b', { overwrite: true });
 const stat = (connection: RemoteConnection) => connection.stat('/in/a');
 const remove = (connection: RemoteConnection) => connection.remove('/in/a');
@@ -82,6 +87,19 @@ const ROWS: Row[] = [
   ['no space for an upload', { WRITE: says(14) }, write, 'REMOTE_NO_SPACE', { isUsable: true }],
   ['a quota that an upload exceeds', { WRITE: says(15) }, write, 'REMOTE_NO_SPACE', { isUsable: true }],
   ['an upload that is refused when it is closed', { CLOSE: says(STATUS.FAILURE) }, write, 'REMOTE_REFUSED'],
+  // Of a small one, all requests behind its bytes are under way when the answer comes.
+  ['no space for a small upload', { WRITE: says(14) }, writeSmall, 'REMOTE_NO_SPACE', { isUsable: true }],
+  ['a small upload that is refused when it is closed', { CLOSE: says(STATUS.FAILURE) }, writeSmall, 'REMOTE_REFUSED'],
+  ['a small upload that cannot be looked at', { STAT: says(STATUS.FAILURE) }, writeSmall, 'REMOTE_REFUSED'],
+  ['a small upload that may not be made', { OPEN: says(STATUS.PERMISSION_DENIED) }, writeSmall, 'REMOTE_DENIED'],
+  ['silence to a small upload', { WRITE: silence }, writeSmall, 'REMOTE_STALLED'],
+  [
+    'a connection that ends before the reply to a small upload',
+    { CLOSE: ends },
+    writeSmall,
+    'REMOTE_LOST',
+    { isOutcomeUnknown: true },
+  ],
   ['a rename that is denied', { RENAME: says(STATUS.PERMISSION_DENIED) }, rename, 'REMOTE_DENIED', { isUsable: true }],
   ['a rename that is refused', { RENAME: says(STATUS.FAILURE) }, rename, 'REMOTE_REFUSED', { isUsable: true }],
   ['a delete that is denied', { REMOVE: says(STATUS.PERMISSION_DENIED) }, remove, 'REMOTE_DENIED', { isUsable: true }],
@@ -158,6 +176,24 @@ test('replies that come in another order, and in pieces of any size, are one fil
     },
   });
   expect(await read(connection)).toBe(SFTP_CONTENT.length);
+  await connection.close();
+});
+
+test('a small upload is asked for in two goes, and one that was looked at too early is looked at again', async () => {
+  const connection = await open({
+    STAT: ({ sftp, id, count }) => sftp.attrs(id, attributesOf(count === 1 ? 0 : SMALL.length)),
+  });
+  expect(await writeSmall(connection)).toMatchObject({ sizeBytes: SMALL.length });
+  const upload = (server?.requests ?? []).map((request) => request.split(' ')[0]).filter((verb) => verb !== 'login');
+  expect(upload.filter((verb) => verb === 'CLOSE')).toHaveLength(1);
+  expect(upload.filter((verb) => verb === 'STAT')).toHaveLength(2);
+  expect(await writeSmall(connection)).toMatchObject({ sizeBytes: SMALL.length });
+  await connection.close();
+});
+
+test('an upload whose end is missing is shown as it is', async () => {
+  const connection = await open({ STAT: ({ sftp, id }) => sftp.attrs(id, attributesOf(SMALL.length - 1)) });
+  expect(await writeSmall(connection)).toMatchObject({ sizeBytes: SMALL.length - 1 });
   await connection.close();
 });
 

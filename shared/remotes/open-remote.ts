@@ -138,6 +138,9 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     rename: async (from, to, options) => await connection.rename(file(from), file(to), options),
     remove: async (path) => await connection.remove(file(path)),
     close: () => connection.close(),
+    ...(connection.writeAndStat !== undefined && {
+      writeAndStat: async (path, body, options) => await connection.writeAndStat?.(file(path), body, options),
+    }),
     ...(connection.hashOf !== undefined && { hashOf: async (path) => await connection.hashOf?.(file(path)) }),
     ...(connection.share !== undefined && { share: () => within(connection.share?.() ?? connection, paths) }),
     ...(connection.staging !== undefined && { staging: stagingWithin(connection.staging, file) }),

@@ -49,6 +49,9 @@ export function paceConnection(
     rename: async (from, to, options) => await paceable.rename(from, to, options),
     remove: async (path) => await paceable.remove(path),
     close: () => paceable.close(),
+    ...(paceable.writeAndStat !== undefined && {
+      writeAndStat: async (path, body, options) => await paceable.writeAndStat?.(path, paced(body), options),
+    }),
     ...(paceable.hashOf !== undefined && { hashOf: paceable.hashOf }),
     ...(paceable.staging !== undefined && { staging: paceStaging(paceable.staging) }),
     ...(paceable.share !== undefined && { share: () => pace(paceable.share?.() ?? paceable) }),

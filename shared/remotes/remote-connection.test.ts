@@ -95,6 +95,28 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
       expect(connection.isUsable).toBe(true);
     });
 
+    test('a file that is written and looked at in one go is whole, whatever its size', async ({ skip }) => {
+      skip(connection.writeAndStat === undefined, 'it would save nothing');
+      const uses = Array.from({ length: 4 }, () => connection.share?.() as RemoteConnection);
+      const sizes = [0, 1, 10_240, 32_768, 131_072, 131_073, 700_001];
+      await Promise.all(
+        uses.map(async (use, index) => {
+          for (const size of sizes) {
+            const [path, content] = [at(`looked-${index}`), randomBytes(size)];
+            expect(await use.writeAndStat?.(path, inPieces(content))).toMatchObject({ sizeBytes: size });
+            expect(await readFile(onDisk(`looked-${index}`))).toEqual(content);
+          }
+          await use.remove(at(`looked-${index}`));
+        }),
+      );
+      await connection.write(at('half'), inPieces(randomBytes(5)));
+      expect(await connection.writeAndStat?.(at('half'), inPieces(randomBytes(6)), { offset: 5 })).toMatchObject({
+        sizeBytes: 11,
+      });
+      await connection.remove(at('half'));
+      expect(connection.isUsable).toBe(true);
+    });
+
     test('a file without bytes is one too', async () => {
       const written = await connection.write(at('empty'), inPieces(Buffer.alloc(0))).catch((error: unknown) => error);
       // vsftpd 3.0.3 dies of an upload without bytes over TLS 1.3, once it has made the file: asking tells.

@@ -51,6 +51,10 @@ export interface RemoteConnection {
    * `sizeBytes`: of `body`, where it is known; some servers take nothing else.
    */
   write(path: string, body: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<number>;
+  /** `write`, and then `stat`, at the price of one: absent where that saves nothing. */
+  readonly writeAndStat?:
+    | ((path: string, body: AsyncIterable<Uint8Array>, options?: WriteOptions) => Promise<RemoteFile | undefined>)
+    | undefined;
   /** Without `overwrite` an existing `to` is `REMOTE_EXISTS`. FTP servers can only be asked before: between the question and the rename is a gap. */
   rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
   /** A file that is not there is `REMOTE_PATH_GONE`. */

@@ -14,6 +14,7 @@ import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { connectSocket, reasonOf } from '../connect-socket.ts';
 import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
+import { gatherRequests } from './gather-requests.ts';
 import { SftpConnection } from './sftp-connection.ts';
 import { createSocketReads } from './socket-reads.ts';
 import { tuneSsh2 } from './tune-ssh2.ts';
@@ -119,6 +120,7 @@ export async function openSftpConnection(
     await ready;
     isReady = true;
     const sftp = await startSftp(client, AbortSignal.any([signal, stop.signal]));
+    gatherRequests(sftp);
     return new SftpConnection({ client, sftp, fingerprint, stallMs: remote.timeouts.stall });
   } catch {
     client.on('error', () => {});

@@ -12,11 +12,18 @@ export const UNSURE_TAIL_BYTES = WINDOW_BYTES + MOST_PIECE_BYTES;
 
 export type WritePiece = (piece: Buffer, position: number) => Promise<unknown>;
 
+export interface WriteBehindOptions {
+  readonly offset: number;
+  readonly pieceBytes: number;
+  /** All is sent, and nothing has failed; so many requests are not answered yet. */
+  readonly onSent?: (unanswered: number) => void;
+}
+
 /** Resolves to the bytes written. Whatever fails first is thrown, and nothing more is sent. */
 export async function writeBehind(
   body: AsyncIterable<Uint8Array>,
   write: WritePiece,
-  { offset, pieceBytes }: { readonly offset: number; readonly pieceBytes: number },
+  { offset, pieceBytes, onSent }: WriteBehindOptions,
 ): Promise<number> {
   /** By position, the oldest first. */
   const flights = new Map<number, Promise<unknown>>();
@@ -46,6 +53,7 @@ export async function writeBehind(
       const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       for (let at = 0; at < piece.length; at += pieceBytes) await send(piece.subarray(at, at + pieceBytes));
     }
+    if (failure === undefined) onSent?.(flights.size);
   } finally {
     await Promise.all(flights.values());
   }

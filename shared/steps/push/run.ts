@@ -18,7 +18,7 @@ import {
   runEffect,
 } from '#shared/effects/run-effect.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
-import type { RemoteConnection, RemoteFile } from '#shared/remotes/remote-connection.ts';
+import type { RemoteConnection, RemoteFile, WriteOptions } from '#shared/remotes/remote-connection.ts';
 import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
@@ -126,7 +126,7 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
       return await committing(context, () =>
         connected(context, async (connection): Promise<Committed<PushFacts>> => {
           if (facts.staged !== undefined) await show(context, connection, facts);
-          else if (isDirect) await upload(context, connection, facts.path, 0);
+          else if (isDirect) await connection.write(facts.path, ...contentFrom(context, 0));
           else await rename(context, connection, facts);
           return { type: 'done', facts };
         }),
@@ -190,8 +190,8 @@ async function prepare(context: Context, { connection, paths, left }: Preparing)
   const isWhole = left?.temp === temp && there?.sizeBytes === object.sizeBytes;
   const offset = goOnAt(there?.sizeBytes ?? 0, object.sizeBytes, connection);
   const hasNothingToSend = isWhole || (there !== undefined && offset === object.sizeBytes);
-  if (!hasNothingToSend) await upload(context, connection, temp, offset);
-  const sha256 = await verify(context, connection, temp);
+  const written = hasNothingToSend ? await connection.stat(temp) : await upload(context, connection, temp, offset);
+  const sha256 = await verify(context, connection, temp, written);
   return { type: 'prepared', facts: { ...common, temp, ...(sha256 !== undefined && { sha256 }) } };
 }
 
@@ -225,9 +225,21 @@ function targetExists(path: string): NotDone {
   return failed('DELIVERY_ERROR', 'PUSH_TARGET_EXISTS', message);
 }
 
-async function upload(context: Context, connection: RemoteConnection, path: string, offset: number): Promise<void> {
-  const sizeBytes = context.object.sizeBytes - offset;
-  await connection.write(path, bytesFrom(context, offset), { offset, sizeBytes });
+/** Resolves to what the server has then. */
+async function upload(
+  context: Context,
+  connection: RemoteConnection,
+  path: string,
+  offset: number,
+): Promise<RemoteFile | undefined> {
+  if (connection.writeAndStat !== undefined)
+    return await connection.writeAndStat(path, ...contentFrom(context, offset));
+  await connection.write(path, ...contentFrom(context, offset));
+  return await connection.stat(path);
+}
+
+function contentFrom(context: Context, offset: number): [AsyncIterable<Uint8Array>, WriteOptions] {
+  return [bytesFrom(context, offset), { offset, sizeBytes: context.object.sizeBytes - offset }];
 }
 
 function bytesFrom({ store, object, signal }: Context, offset: number): AsyncIterable<Uint8Array> {
@@ -243,8 +255,9 @@ async function verify(
   { options, store, object, signal }: Context,
   connection: RemoteConnection,
   temp: string,
+  there: RemoteFile | undefined,
 ): Promise<string | undefined> {
-  const sizeBytes = (await connection.stat(temp))?.sizeBytes;
+  const sizeBytes = there?.sizeBytes;
   if (sizeBytes !== object.sizeBytes) {
     await remove(connection, temp);
     const message = `The remote has ${sizeBytes ?? 'no'} bytes of ${object.sizeBytes} under the temporary name; it was removed.`;
