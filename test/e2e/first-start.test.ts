@@ -1,5 +1,5 @@
 /** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home goes on. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { connectSftp } from '#testkit/servers/sftp-client.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
+const ACME_FILES = fileURLToPath(new URL('../../examples/acme/files', import.meta.url));
 /** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
 const EXAMPLES = [
   ['acme/inbound/attachments/eicar-test-file.txt', 'QUARANTINED'],
@@ -159,6 +160,31 @@ test('the catalogue is converted and found by its words, shifts are one batch, a
   expect([...batches]).toEqual([{ state: 'SUCCEEDED', by: 'manifest', files: 2, succeeded: 2 }]);
   const found = await runLongshore(home, ['search', 'mooring']);
   expect(found.out).toContain('products.xml');
+});
+
+test('the weekly orders have receipts in a chain, and whoever has the file and the keys verifies them', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const at = (name: string): string => join(home, name);
+  const keys = await fetch(`${endpoints.api}/.well-known/longshore-receipts.jwks`);
+  await writeFile(at('keys.jwks'), await keys.text());
+  const of = async (week: string): Promise<string> => {
+    const { out } = await runLongshore(home, ['receipts', `orders-week-${week}.csv`]);
+    await writeFile(at(`${week}.jws`), out);
+    return out.trim();
+  };
+  const seqOf = (jws: string): number => JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()).seq;
+  const seqs = new Map([
+    [seqOf(await of('01')), '01'],
+    [seqOf(await of('02')), '02'],
+  ]);
+  expect([...seqs.keys()].sort()).toEqual([1, 2]);
+  const [first, second] = [seqs.get(1), seqs.get(2)];
+  const verify = (week: string | undefined, ...more: string[]) =>
+    runLongshore(home, ['receipts', 'verify', at(`${week}.jws`), '--jwks', at('keys.jwks'), ...more]);
+  const sent = (week: string | undefined) => join(ACME_FILES, `inbound/orders/orders-week-${week}.csv`);
+  expect(await verify(first, '--against', sent(first))).toMatchObject({ code: 0 });
+  expect(await verify(second, '--against', sent(second), '--previous', at(`${first}.jws`))).toMatchObject({ code: 0 });
+  expect(await verify(second, '--against', sent(first))).toMatchObject({ code: 1 });
 });
 
 test('of the two files that FSA is asked for one is fetched, and the other stays where it is', async () => {
