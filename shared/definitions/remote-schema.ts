@@ -110,6 +110,8 @@ const ftpsRemoteSchema = z.strictObject({
   ...shared,
   type: z.literal('ftps'),
   password: secretNameSchema,
+  /** `zos`: data sets, which are read and have neither size nor time. `auto`: files, as Unix, Windows and MLSD list them. */
+  dialect: z.enum(['auto', 'zos']).optional(),
   /** Sent as `SITE ...` after each login, for servers that must be told how names and listings are to look. */
   site: z
     .array(z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/, 'must be printable ASCII'))

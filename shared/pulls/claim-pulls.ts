@@ -16,7 +16,8 @@ import type { PullStage } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 
 export interface PullIdentity {
-  readonly size: number;
+  /** Null where a listing does not have it. */
+  readonly size: number | null;
   /** RFC 3339; null where the remote does not tell it. */
   readonly time: string | null;
 }

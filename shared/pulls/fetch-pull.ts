@@ -173,9 +173,11 @@ export function identityOf({ sizeBytes, modifiedAt }: RemoteFile): PullIdentity 
   return { size: sizeBytes, time: modifiedAt ?? null };
 }
 
-/** A time that one of them does not know makes no difference. */
+/** What one of them does not know makes no difference. */
 function isSame(left: PullIdentity, right: PullIdentity): boolean {
-  return left.size === right.size && (left.time === null || right.time === null || left.time === right.time);
+  return (['size', 'time'] as const).every(
+    (fact) => left[fact] === null || right[fact] === null || left[fact] === right[fact],
+  );
 }
 
 async function readSidecar(connection: RemoteConnection, path: string | undefined): Promise<string | undefined> {

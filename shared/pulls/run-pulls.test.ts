@@ -420,3 +420,53 @@ test('a source tells of entries that it passes over, fetches the others, and for
     await server.stop();
   }
 });
+
+test.each([1, 2, 3])(
+  'a data set of z/OS, which has no size, does not land when the end of read %i is missing',
+  async (cut) => {
+    const header = 'Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname';
+    let reads = 0;
+    const server = await startScriptedFtpsServer({
+      FEAT: ({ reply }) => reply('211 none'),
+      async LIST({ reply, data }) {
+        const socket = await data();
+        reply('125 List started OK');
+        const listing = `${header}\r\nWORK01 3390   2026/11/29  1   15  FB      80  8000  PS  STMT\r\n`;
+        socket.end(listing, () => reply('250 List completed'));
+      },
+      async RETR({ reply, data }) {
+        const socket = await data();
+        reply('125 Sending data set');
+        reads += 1;
+        // It says that this was all.
+        socket.end(SCRIPTED_CONTENT.slice(0, reads === cut ? 1_000 : undefined), () => reply('250 Transfer completed'));
+      },
+    });
+    const puller = bed.startWorker();
+    try {
+      await bed.clear();
+      for (const { key, versionId } of (await bed.store.listVersions({ bucket: LANDING })).items)
+        await bed.store.deleteVersion({ bucket: LANDING, key, versionId });
+      const remote = { ...server.remote, dialect: 'zos', paths: ['/BANK.DAILY./'] } as PartnerFileServer['remote'];
+      await bed.useServer({ ...server, remote });
+      await bed.applySource({ afterwards: 'keep', identity: 'name', directory: '/BANK.DAILY./' });
+      await bed.settle(puller);
+      expect(reads).toBeGreaterThanOrEqual(cut);
+      expect(await landed()).toEqual([]);
+
+      await vi.waitFor(
+        async () => {
+          await bed.makeDue();
+          await bed.settle(puller);
+          expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);
+        },
+        { timeout: 60_000 },
+      );
+      expect(await landed()).toEqual([{ key: 'acme/P-1/STMT', bytes: Buffer.from(SCRIPTED_CONTENT) }]);
+      expect(server.commands.filter((command) => /^(?:DELE|RNFR)/.test(command))).toEqual([]);
+    } finally {
+      await puller.stop();
+      await server.stop();
+    }
+  },
+);

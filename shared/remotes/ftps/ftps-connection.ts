@@ -9,7 +9,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { type Client, FTPError } from 'basic-ftp';
 import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connection.ts';
 import { RemoteError, type RemoteFault } from '../remote-error.ts';
-import { listDirectory } from './list-directory.ts';
+import { listDirectory, listLines } from './list-directory.ts';
 import { handshakeAnswered } from './open-data-connection.ts';
 
 export interface FtpsConnectionOptions {
@@ -64,6 +64,21 @@ export class FtpsConnection implements RemoteConnection {
       isWhole = true;
     } catch (error) {
       throw this.#faultOf('list the directory', error);
+    } finally {
+      if (!isWhole) this.#giveUp();
+    }
+  }
+
+  /** Of LIST in a working directory, for servers whose listings are read elsewhere. None where the server says that there is nothing. */
+  async *lines(workingDirectory: string): AsyncIterable<string> {
+    await this.#ask('enter the directory', () => this.#client.cd(workingDirectory), 'path-gone');
+    let isWhole = false;
+    try {
+      yield* listLines(this.#client, 'LIST');
+      isWhole = true;
+    } catch (error) {
+      isWhole = error instanceof FTPError && error.code === 550;
+      if (!isWhole) throw this.#faultOf('list the directory', error);
     } finally {
       if (!isWhole) this.#giveUp();
     }

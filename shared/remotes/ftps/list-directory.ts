@@ -28,6 +28,18 @@ const MOST_LINE_CHARACTERS = 8_192;
 const SELF = /\s\.{1,2}$|\btype=[cp]dir\b/i;
 
 export async function* listDirectory(client: Client, command: 'MLSD' | 'LIST'): AsyncIterable<RemoteEntry> {
+  let lines: string[] = [];
+  for await (const line of listLines(client, command)) {
+    if (line.trim() !== '') lines.push(line);
+    if (lines.length < LINES_AT_ONCE) continue;
+    yield* parse(client, lines);
+    lines = [];
+  }
+  yield* parse(client, lines);
+}
+
+/** Of the working directory. */
+export async function* listLines(client: Client, command: 'MLSD' | 'LIST'): AsyncIterable<string> {
   await client.prepareTransfer(client.ftp);
   const through = new PassThrough();
   const tracker = (client as unknown as { _progressTracker: unknown })._progressTracker;
@@ -38,17 +50,10 @@ export async function* listDirectory(client: Client, command: 'MLSD' | 'LIST'): 
       through.destroy(error as Error);
     },
   );
-  let lines: string[] = [];
-  for await (const line of readLines(through)) {
-    if (line.trim() !== '') lines.push(line);
-    if (lines.length < LINES_AT_ONCE) continue;
-    yield* parse(client, lines);
-    lines = [];
-  }
+  yield* readLines(through);
   // The reply that says so can come after the data ended.
   await transfer;
   if (failure !== undefined) throw failure.error;
-  yield* parse(client, lines);
 }
 
 async function* readLines(input: PassThrough): AsyncIterable<string> {

@@ -13,6 +13,7 @@ import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { connectSocket, reasonOf } from '../connect-socket.ts';
 import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
+import { dataSetsOver } from './data-sets.ts';
 import { FtpsConnection } from './ftps-connection.ts';
 import { openDataConnection } from './open-data-connection.ts';
 import { trustOf } from './trust-certificate.ts';
@@ -86,12 +87,15 @@ export async function openFtpsConnection(
     doing = 'settle';
     const { fingerprint, certificateEndsAt } = identity as RemoteIdentity;
     const features = await client.features();
-    return new FtpsConnection({
+    const connection = new FtpsConnection({
       client,
       fingerprint,
       certificateEndsAt,
       features: new Set([...features.keys()].map((name) => name.toUpperCase())),
     });
+    return remote.dialect === 'zos'
+      ? dataSetsOver({ connection, lines: (directory) => connection.lines(directory) })
+      : connection;
   } catch (error) {
     client.close();
     if (error instanceof RemoteError) throw error;
