@@ -454,8 +454,8 @@ test('a file that waits for a person, or for a partner, says so and who ends it'
   await expect.poll(lookedAt).toBeGreaterThan(1);
   await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
   const { err } = await watching;
-  const told = err.split('\n').filter((line) => !/: processing$/.test(line));
-  expect(told).toEqual([
+  const shown = err.split('\n').filter((line) => !/: processing$/.test(line));
+  expect(shown).toEqual([
     expect.stringMatching(/: held$/),
     expect.stringContaining('held for a person'),
     expect.stringMatching(/: waiting$/),

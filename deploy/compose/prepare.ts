@@ -48,15 +48,15 @@ if (process.argv.includes('--keep')) {
 
 async function keep(): Promise<never> {
   process.once('SIGTERM', () => process.exit(0));
-  const told = new Map<string, string>();
+  const printed = new Map<string, string>();
   for (;;) {
     for (const [what, make] of Object.entries({ queues: makeQueues, topics: makeTopics })) {
       const state = await make().then(
         () => 'there',
         (error: unknown) => `not there: ${textOf(error)}`,
       );
-      if (told.get(what) !== state) print(`${what}: ${state}`);
-      told.set(what, state);
+      if (printed.get(what) !== state) print(`${what}: ${state}`);
+      printed.set(what, state);
     }
     if ([...told.values()].every((state) => state === 'there')) writeFileSync(KEPT_FILE, '');
     else rmSync(KEPT_FILE, { force: true });

@@ -9,7 +9,7 @@
  *    ports its own address takes that place. So do the ports of remotes and databases, and the host key of this home's file server. A home that
  *    is started with other ports than before has them changed, in those definitions that nobody else has changed.
  * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.
- * 5. `examples/globex-bank/campaign/` is sent once after the files; one that fails is told of, and not sent again.
+ * 5. `examples/globex-bank/campaign/` is sent once after the files; one that fails is reported, and not sent again.
  * 6. The start waits for none of it: files are sent, and the database to load into is made, once the fleet is ready.
  */
 import { createHash } from 'node:crypto';
@@ -37,7 +37,7 @@ export interface Examples {
   readonly tenants: readonly TenantToRegister[];
   /** Partners and stores first: routes name them. */
   applyDefinitions(databaseUrl: string): Promise<void>;
-  /** Uploads the sample files, each tenant's as that tenant; then its campaign is sent, and told of in a line. */
+  /** Uploads the sample files, each tenant's as that tenant; then its campaign is sent, and reported in a line. */
   send(endpoints: Endpoints, print: (line: string) => void): Promise<void>;
 }
 
@@ -97,8 +97,8 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
         await sendFiles({ ...endpoints.sftp, access, directory: await makeContentExamples(home) });
       await requestExamplePulls(endpoints.postgres);
       await note();
-      const told = await sendExampleCampaign(endpoints, join(EXAMPLES, 'globex-bank', 'campaign'));
-      if (told !== undefined) print(told);
+      const sentence = await sendExampleCampaign(endpoints, join(EXAMPLES, 'globex-bank', 'campaign'));
+      if (sentence !== undefined) print(sentence);
     },
   };
 }

@@ -2,7 +2,7 @@
  * One readable line in the terminal for each file that came to its end, and below it what became of its records.
  *
  * 1. It reads the table of files, which is the truth, and writes nothing.
- * 2. A transaction may become visible after a later one: each look goes back over some seconds and skips what it told.
+ * 2. A transaction may become visible after a later one: each look goes back over some seconds and skips what it reported.
  * 3. Names are partners' text: what a terminal would obey is shown, not sent.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -34,23 +34,23 @@ export interface ReportFilesOptions {
 
 const POLL_INTERVAL_MS = 500;
 const OVERLAP_MS = 5_000;
-/** Of one look; what a flood leaves over is told as a count. */
+/** Of one look; what a flood leaves over is reported as a count. */
 const MAX_LINES = 50;
 
 /** Runs until the signal aborts. A database that is away is waited for. */
 export async function reportFiles({ sql, print, signal }: ReportFilesOptions): Promise<void> {
   let since = new Date();
-  let told = new Set<string>();
+  let reported = new Set<string>();
   while (!signal.aborted) {
     const lookedAt = new Date();
     const files = await findFinishedFiles(sql, new Date(since.getTime() - OVERLAP_MS)).catch(() => undefined);
     if (files !== undefined) {
-      const news = files.filter(({ id }) => !told.has(id));
+      const news = files.filter(({ id }) => !reported.has(id));
       for (const file of news.slice(0, MAX_LINES)) {
         for (const line of [describeFile(file), ...file.records.flatMap(describeRecords)]) print(line);
       }
       if (news.length > MAX_LINES) print(`... and ${news.length - MAX_LINES} more files`);
-      told = new Set(files.map(({ id }) => id));
+      reported = new Set(files.map(({ id }) => id));
       since = lookedAt;
     }
     await delay(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});

@@ -68,7 +68,7 @@ function channel(name: string, on: readonly string[], more: Readonly<Record<stri
   return channelSchema.parse({ name, on, ...HOOK, ...more });
 }
 
-/** A tenant with a route, told by these channels. */
+/** A tenant with a route that notifies these channels. */
 async function seed(notify: readonly ChannelDefinition[]): Promise<void> {
   await seedRoutes(bed.sql, { routes: [['deliver']] });
   await tell(notify);
@@ -107,10 +107,10 @@ const rows = () => bed.sql`
 const idsOf = () => receiver.received.map(({ headers }) => headers['webhook-id']);
 const namesOf = () =>
   receiver.received.map(({ body }) =>
-    JSON.parse(body).notices.map((told: { file: { name: string } }) => told.file.name),
+    JSON.parse(body).notices.map((notice: { file: { name: string } }) => notice.file.name),
   );
 
-describe('a channel is told', () => {
+describe('a channel is notified', () => {
   test('of what it wants to know, once each, and nothing stays behind', async () => {
     await seed([channel('desk', ['large-file']), channel('other', ['failed'])]);
     await sendFile('one.csv');
@@ -138,12 +138,12 @@ describe('a channel is told', () => {
       applyRoute(bed.sql, { tenantId: 'acme', name, definition: row?.definition, definitionHash: 'b', notify }, 'test');
     await apply('unused');
     await bed.sql`UPDATE routes SET disabled_at = now() WHERE name = 'unused'`;
-    await sendFile('not-told.csv');
+    await sendFile('unwanted.csv');
     await tick();
     await apply('route-0');
-    await sendFile('told.csv');
+    await sendFile('wanted.csv');
     while ((await tick()) === 'again');
-    expect(namesOf()).toEqual([['told.csv']]);
+    expect(namesOf()).toEqual([['wanted.csv']]);
     expect(JSON.parse(receiver.received[0]?.body ?? '')).toMatchObject({ route: 'route-0', channel: 'desk' });
   });
 
@@ -183,9 +183,9 @@ describe('a channel is told', () => {
     await tick();
     await makeDue();
     for (let round = 0; round < 10; round += 1) await Promise.all([tick(), tick()]);
-    const told = receiver.received.map(({ body }) => JSON.parse(body));
+    const bodies = receiver.received.map(({ body }) => JSON.parse(body));
     const ids = (name: string) =>
-      told
+      bodies
         .filter(({ channel: by }) => by === name)
         .flatMap(({ notices }) => notices.map(({ event }: { event: { id: string } }) => event.id));
     expect(ids('desk').length).toBe(12);

@@ -205,19 +205,19 @@ test('a mail of which nothing is heard is sent once more where its sender says s
 });
 
 test('channels that ask hear of the stages of a campaign, once each', async () => {
-  const told = async () => {
+  const eventTypes = async () => {
     await tickCampaigns(sql, { actor: 'test' });
     await tickCampaigns(sql, { actor: 'test' });
     const rows = await sql<{ type: string }[]>`
       SELECT body ->> 'type' AS type FROM outbox WHERE topic = 'channels' AND body -> 'data' ->> 'campaignId' = ${campaignId} ORDER BY event_id`;
     return rows.map(({ type }) => type);
   };
-  expect(await told()).toEqual([]);
+  expect(await eventTypes()).toEqual([]);
   await sql`
     INSERT INTO notice_channels (tenant_id, name, route, digest_ms, definition, notices)
     VALUES (${TEST_TENANT}, 'desk', '', 0, '{}', '{campaign-sent,campaign-held}')`;
   await sql`UPDATE jobs SET state = 'SUCCEEDED', finished_at = now() WHERE id = ${campaignId}`;
-  expect(await told()).toEqual(['campaign.sent']);
+  expect(await eventTypes()).toEqual(['campaign.sent']);
   await sayWord(sql, { id: campaignId, word: 'HELD', from: ['GO'], reason: 'REPUTATION_GUARD', actor: 'test' });
-  expect(await told()).toEqual(['campaign.sent', 'campaign.changed']);
+  expect(await eventTypes()).toEqual(['campaign.sent', 'campaign.changed']);
 });

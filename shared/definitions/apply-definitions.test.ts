@@ -54,7 +54,7 @@ test('a partner gets a version and an event for each change, and none for the sa
   expect(await apply(first)).toEqual({ version: 1, isNew: false });
   expect(await apply(second)).toEqual({ version: 2, isNew: true });
   expect(await apply(first)).toEqual({ version: 3, isNew: true });
-  const told = await sql`
+  const written = await sql`
     SELECT a.detail, a.actor, o.body -> 'data' AS data FROM audit_events a JOIN outbox o ON o.event_id = a.id
     WHERE a.type = 'partner.applied' ORDER BY a.at, a.id`;
   const details = [1, 2, 3].map((version) => ({
@@ -62,7 +62,7 @@ test('a partner gets a version and an event for each change, and none for the sa
     version,
     ...(version > 1 && { before: version - 1 }),
   }));
-  expect(told).toEqual(details.map((detail) => ({ detail, actor: 'test', data: detail })));
+  expect(written).toEqual(details.map((detail) => ({ detail, actor: 'test', data: detail })));
 });
 
 test('changes applied side by side are numbered in turn', async () => {
@@ -131,7 +131,7 @@ describe.each(['route', 'partner', 'store'] as const)('a %s', (kind) => {
     (
       await sql`SELECT revision, removed_at FROM ${sql(kind === 'route' ? 'routes' : DEFINITION_TABLES[kind])} WHERE name = ${name}`
     )[0];
-  const told = async () =>
+  const written = async () =>
     (await sql`SELECT type, detail FROM audit_events WHERE detail ->> ${kind} = ${name} ORDER BY at, id`).map(
       ({ type, detail: { [kind]: _name, ...rest } }) => [type, rest],
     );
@@ -149,7 +149,7 @@ describe.each(['route', 'partner', 'store'] as const)('a %s', (kind) => {
       [1, '# first\na: 1\n'],
       [2, 'a: 2\n'],
     ]);
-    expect(await told()).toEqual([
+    expect(await written()).toEqual([
       [`${kind}.applied`, { version: 1 }],
       [`${kind}.applied`, { version: 1, before: 1 }],
       [`${kind}.applied`, { version: 2, before: 1, reason: 'INC-1', diff: diff.text }],
@@ -169,13 +169,13 @@ describe.each(['route', 'partner', 'store'] as const)('a %s', (kind) => {
     await removeDefinitions(sql, { kind, tenantId: 'acme', names: [name, 'nothing'], reason: 'gone' }, 'test');
     await removeDefinitions(sql, { kind, tenantId: 'acme', names: [name] }, 'test');
     expect(await state()).toMatchObject({ removed_at: expect.any(Date) });
-    const before = await told();
+    const before = await written();
     expect(before.at(-1)).toEqual([`${kind}.removed`, { version: 3, reason: 'gone' }]);
     const [last] = (await texts()).slice(-1);
     const a = Number(/\d/.exec(String(last?.[1]))?.[0]);
     expect(await put({ a }, `a: ${a}\n`)).toEqual([3, false]);
     expect(await state()).toMatchObject({ removed_at: null });
-    expect(await told()).toHaveLength(before.length + 1);
+    expect(await written()).toHaveLength(before.length + 1);
   });
 });
 

@@ -48,7 +48,7 @@ export function describeNotice(stored: StoredNotice): string {
     case 'failed':
       return `${name} ${event.type === 'file.quarantined' ? 'was set aside' : 'failed'}: ${words('code')} ${words('cause')}. ${words('message')}`;
     case 'completed':
-      return `${name}${size} was carried by ${routesOf(stored)}.`;
+      return `${name}${size} was processed by ${routesOf(stored)}.`;
     case 'records-done':
       return `The records of ${name} ended: ${countsOf(event.data.records)}.`;
     case 'receipt-issued':

@@ -330,13 +330,13 @@ test('a held file has a link for each channel that may review, signed for its jo
     })),
   };
   const now = new Date('2026-03-04T05:06:07Z');
-  const told = sender({
+  const reviewed = sender({
     secrets,
     now: () => now,
     reviewLinks: { publicUrl: 'https://l.example', secretName: 'links' },
   });
-  await told.send(held, channel({ review: true, webhook: { urlSecret: 'url', signingSecret: 'key' } }));
-  await told.send(held, WEBHOOK);
+  await reviewed.send(held, channel({ review: true, webhook: { urlSecret: 'url', signingSecret: 'key' } }));
+  await reviewed.send(held, WEBHOOK);
   const [first, second] = receiver.received.map(({ body }) => JSON.parse(body).notices[0].reviewUrl);
   const link = new URL(first).searchParams.get('link') ?? '';
   expect(readReviewLink(link, ['link-key'], now.getTime())).toEqual({

@@ -113,7 +113,7 @@ describe('a line says what happened and what to do', () => {
       { type: 'file.quarantined', data: { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'None.' } },
       'a.csv was set aside: NO_ROUTE PATH_MISMATCH. None.',
     ],
-    ['completed', {}, 'a.csv (1.23 GB) was carried by orders.'],
+    ['completed', {}, 'a.csv (1.23 GB) was processed by orders.'],
     [
       'records-done',
       { data: { records: { byState: { SUCCESS: 998, FAILED: 2 }, byCode: { 'VALIDATION_ERROR HTTP_503': 2 } } } },

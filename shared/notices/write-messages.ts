@@ -2,7 +2,7 @@
  * What is sent to each kind of channel. Pure.
  *
  * 1. People's channels get text blocks of the kind that knows no mark-up, so that nothing in a name becomes a mention or a link.
- * 2. A digest has one line for each notice; what does not fit is counted, and told in full by the API.
+ * 2. A digest has one line for each notice; what does not fit is counted, and reported in full by the API.
  */
 
 import { describeNotice, type StoredNotice } from './describe-notice.ts';
@@ -39,8 +39,8 @@ export function linesOf({ notices }: NoticeDelivery): string[] {
 /** For programs: all of it. */
 export function writeWebhookBody(delivery: NoticeDelivery): string {
   const { id, tenantId, route, channel, notices } = delivery;
-  const told = notices.map((stored) => ({ ...stored, text: describeNotice(stored) }));
-  return JSON.stringify({ id, version: 1, tenantId, channel, ...(route !== '' && { route }), notices: told });
+  const described = notices.map((stored) => ({ ...stored, text: describeNotice(stored) }));
+  return JSON.stringify({ id, version: 1, tenantId, channel, ...(route !== '' && { route }), notices: described });
 }
 
 /** https://api.slack.com/messaging/webhooks; `text` is what a notification on a telephone shows. */

@@ -55,13 +55,13 @@ describe.each(servers)('over $name', ({ start }) => {
     const { items } = await bed.store.listMultipartUploads({ bucket: LANDING });
     expect(items).toEqual([]);
     expect(await bed.sql`SELECT * FROM remote_connections WHERE lease_until > now()`).toEqual([]);
-    const told = JSON.stringify([
+    const logged = JSON.stringify([
       await bed.sql`SELECT detail FROM audit_events`,
       await bed.sql`SELECT body FROM outbox`,
       await bed.sql`SELECT error_message FROM pulls`,
       bed.logged,
     ]);
-    for (const secret of ['hush-sftp', 'hush-ftps', 'wrong-hush']) expect(told).not.toContain(secret);
+    for (const secret of ['hush-sftp', 'hush-ftps', 'wrong-hush']) expect(logged).not.toContain(secret);
   });
 
   /** What a busy machine did not connect to in time is tried again. */
@@ -351,7 +351,7 @@ describe.each(servers)('over $name', ({ start }) => {
 });
 
 test('with `hash: auto` a file lands only with the SHA-256 that the server tells', async () => {
-  let told = '0'.repeat(64);
+  let checksum = '0'.repeat(64);
   const server = await startScriptedFtpsServer({
     FEAT: ({ reply }) => reply('211-Features\r\n MDTM\r\n MLSD\r\n SIZE\r\n XSHA256\r\n211 End'),
     async MLSD({ reply, data }) {
@@ -360,7 +360,7 @@ test('with `hash: auto` a file lands only with the SHA-256 that the server tells
       const facts = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405;`;
       socket.end(`${facts} a b.csv\r\n`, () => reply('226 done'));
     },
-    XSHA256: ({ reply }) => reply(`250 ${told.toUpperCase()}`),
+    XSHA256: ({ reply }) => reply(`250 ${checksum.toUpperCase()}`),
     DELE: ({ reply }) => reply('250 gone'),
   });
   const puller = bed.startWorker();
@@ -374,7 +374,7 @@ test('with `hash: auto` a file lands only with the SHA-256 that the server tells
     ]);
     expect(server.commands).toContain('XSHA256 "/in/a b.csv"');
     expect(server.commands.filter((command) => command.startsWith('DELE'))).toEqual([]);
-    told = createHash('sha256').update(SCRIPTED_CONTENT).digest('hex');
+    checksum = createHash('sha256').update(SCRIPTED_CONTENT).digest('hex');
     await bed.makeDue();
     await bed.settle(puller);
     expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);

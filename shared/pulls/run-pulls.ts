@@ -130,10 +130,10 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
   /** What failed once the file had landed: tried again by policy, and it costs nothing but the remote's place. */
   function cleaningFailed(pull: ClaimedPull, plan: PullPlan, error: unknown): Move {
     if (!(error instanceof RemoteError) && !(error instanceof SecretError)) throw error;
-    const told: PullError = { code: 'PULL_CLEANUP_ERROR', cause: error.code, message: sentence(error) };
+    const reported: PullError = { code: 'PULL_CLEANUP_ERROR', cause: error.code, message: sentence(error) };
     const attempts = hasLanded(pull) && pull.landed !== null ? pull.attempts : 0;
-    if (attempts + 1 >= plan.maxAttempts) return { type: 'end', status: 'ERROR', error: told };
-    return { type: 'delay', afterMs: backoff(plan, attempts + 1), reason: 'retry', error: told, isAttempt: true };
+    if (attempts + 1 >= plan.maxAttempts) return { type: 'end', status: 'ERROR', error: reported };
+    return { type: 'delay', afterMs: backoff(plan, attempts + 1), reason: 'retry', error: reported, isAttempt: true };
   }
 
   function notUsed(pull: ClaimedPull, used: Exclude<UsedRemote<unknown>, { type: 'used' }>): Move {
@@ -164,28 +164,28 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       return ended(pull, 'PULL_UNSETTLED', 'The file changed each time while it was fetched.');
     }
     if (error instanceof VanishedFile || hasRemoteFault(error, 'path-gone')) {
-      const told = { code: 'PULL_ERROR', cause: 'REMOTE_PATH_GONE', message: 'The file is not at the remote.' };
-      return { type: 'end', status: pull.source === null ? 'ERROR' : 'SKIPPED', error: told };
+      const reported = { code: 'PULL_ERROR', cause: 'REMOTE_PATH_GONE', message: 'The file is not at the remote.' };
+      return { type: 'end', status: pull.source === null ? 'ERROR' : 'SKIPPED', error: reported };
     }
     if (!(error instanceof LongshoreError)) throw error;
-    const told: PullError = { code: codeOf(pull), cause: error.code, message: sentence(error) };
+    const reported: PullError = { code: codeOf(pull), cause: error.code, message: sentence(error) };
     const retry = (isAttempt: boolean): Move => ({
       type: 'delay',
       afterMs: backoff(plan, Math.max(1, pull.attempts)),
       reason: 'retry',
-      error: told,
+      error: reported,
       isAttempt,
     });
     if (hasRemoteFault(error, 'busy') || (error instanceof SecretError && error.isPassing)) return retry(false);
     // A person corrects it; a source goes on on its own then.
     if (pull.source !== null && hasRemoteFault(error, 'auth-failed', 'untrusted', 'address-refused'))
-      return { type: 'delay', afterMs: DEFINITION_MS, reason: 'remote', error: told, isAttempt: false };
+      return { type: 'delay', afterMs: DEFINITION_MS, reason: 'remote', error: reported, isAttempt: false };
     const isRetried =
       (error instanceof RemoteError && error.mayPass) ||
       mayPass(error) ||
       ['PULL_SIZE_MISMATCH', 'CHECKSUM_MISMATCH', 'CHECKSUM_SIDECAR_MISSING'].includes(error.code);
     if (isRetried && pull.attempts < plan.maxAttempts) return retry(true);
-    return { type: 'end', status: 'ERROR', error: told };
+    return { type: 'end', status: 'ERROR', error: reported };
   }
 
   function backoff({ firstDelayMs, maxDelayMs }: PullPlan, attempts: number): number {

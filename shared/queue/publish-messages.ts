@@ -104,8 +104,8 @@ async function sendAll(
       try {
         untaken = await client.send(open, AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]));
       } catch (error) {
-        const told = faultOf(error);
-        return wasSent && told.type === 'refused' ? { type: 'unsure', message: told.message } : told;
+        const fault = faultOf(error);
+        return wasSent && fault.type === 'refused' ? { type: 'unsure', message: fault.message } : fault;
       }
       wasSent ||= untaken.length < open.length;
       const [first] = untaken;

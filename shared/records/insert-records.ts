@@ -63,7 +63,7 @@ async function insertSet(sql: Sql, { jobId, epoch, records }: InsertRecords): Pr
         CASE WHEN i.cause IS NOT NULL OR k.line IS NULL THEN 'PARSE_ERROR' END,
         CASE WHEN i.cause IS NOT NULL THEN i.cause WHEN k.line IS NULL THEN 'RECORD_DUPLICATE' END,
         CASE WHEN i.cause IS NOT NULL THEN i.message
-          WHEN k.line IS NULL THEN 'A record with this business key was carried before, or is being carried; this row is not.' END
+          WHEN k.line IS NULL THEN 'A record with this business key was processed before, or is being processed; this row is not.' END
       FROM input i CROSS JOIN job j JOIN chunk c USING (part) LEFT JOIN keyed k ON k.line = i.line
       ON CONFLICT DO NOTHING
       RETURNING line, chunk_id, tenant_id, state, error_cause),

@@ -64,7 +64,7 @@ test('stops during its wait at once, and a tick that hangs within the bound', as
 });
 
 test('says how many ticks in a row have failed, and forgets them after one that did not', async () => {
-  const told: number[] = [];
+  const reported: number[] = [];
   let ticks = 0;
   const loop = createClockLoop({
     name: 'test',
@@ -74,12 +74,12 @@ test('says how many ticks in a row have failed, and forgets them after one that 
       if (ticks <= 2) throw new Error('no');
       return 'done';
     },
-    onTick: ({ failures }) => told.push(failures),
+    onTick: ({ failures }) => reported.push(failures),
     logger,
     random: () => 0,
   });
   loops.push(loop);
   loop.start();
-  await vi.waitFor(() => expect(told.slice(0, 3)).toEqual([1, 2, 0]), { timeout: 60_000 });
+  await vi.waitFor(() => expect(reported.slice(0, 3)).toEqual([1, 2, 0]), { timeout: 60_000 });
   expect(loop.failures()).toBe(0);
 });

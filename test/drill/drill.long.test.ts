@@ -8,13 +8,13 @@ test('a home that is lost under load loses nothing that was copied, finds itself
     ...{ seconds: 6, rate: 6, large: 1, replicaDelayMs: 1_000 },
     print: (line) => lines.push(line),
   });
-  const told = [...lines, ...describeDrill(report)].join('\n');
-  expect(report.violations, told).toEqual([]);
-  expect(report.isGood, told).toBe(true);
+  const described = [...lines, ...describeDrill(report)].join('\n');
+  expect(report.violations, described).toEqual([]);
+  expect(report.isGood, described).toBe(true);
   expect(report.fenced).toEqual({ role: 'follows', setAside: true, services: 0, refusal: '25006' });
   const { afterFailover, afterReturn, afterWayBack, replayed } = report;
-  expect(afterReturn.acknowledged, told).toBe(afterFailover.acknowledged);
-  expect(afterWayBack.acknowledged, told).toBeGreaterThan(afterReturn.acknowledged);
-  expect(afterWayBack.effects, told).toBeGreaterThan(0);
-  expect(replayed.events, told).toBeGreaterThan(0);
+  expect(afterReturn.acknowledged, described).toBe(afterFailover.acknowledged);
+  expect(afterWayBack.acknowledged, described).toBeGreaterThan(afterReturn.acknowledged);
+  expect(afterWayBack.effects, described).toBeGreaterThan(0);
+  expect(replayed.events, described).toBeGreaterThan(0);
 }, 600_000);

@@ -103,8 +103,8 @@ test('a file of 524288000 bytes is small and one of a byte more is large, and th
   await land(paths[0], THRESHOLD);
   await land(paths[1], THRESHOLD + 1);
   await fleet.untilAllEnded(2, ENDED_MS);
-  const told = await Promise.all(paths.map((path) => fleet.api(`/status?file_id=${path}`)));
-  expect(told.map(({ body }) => body)).toMatchObject([
+  const replies = await Promise.all(paths.map((path) => fleet.api(`/status?file_id=${path}`)));
+  expect(replies.map(({ body }) => body)).toMatchObject([
     { status: 'completed', processed_by: 'partner-worker', file_size: THRESHOLD },
     { status: 'completed', processed_by: 'large-file-worker', file_size: THRESHOLD + 1 },
   ]);

@@ -11,9 +11,9 @@ test('one minute of load, kills and faults ends with every guarantee kept', asyn
     seed: randomInt(1, 1_000_000),
     print: (line) => lines.push(line),
   });
-  const told = [...lines, ...describeSoak(report)].join('\n');
-  expect(report.violations, told).toEqual([]);
-  expect(report.isGood, told).toBe(true);
+  const described = [...lines, ...describeSoak(report)].join('\n');
+  expect(report.violations, described).toEqual([]);
+  expect(report.isGood, described).toBe(true);
   expect(report).toMatchObject({ checks: 2, files: { COMPLETED: expect.any(Number) } });
   expect(Object.keys(report.memory)).toContain('partner-worker');
   expect(report.sent.large).toBeGreaterThan(0);

@@ -276,8 +276,8 @@ async function describeLogs(directory: string): Promise<string> {
   const names = await readdir(directory).catch(() => []);
   const tails = names.map(async (name) => {
     const lines = (await readFile(join(directory, name), 'utf8')).trim().split('\n');
-    const told = lines.filter((line) => !line.includes('"level":"info"'));
-    return told.slice(-LOG_LINES_SHOWN).map((line) => `${name}: ${line.slice(0, 600)}`);
+    const unusual = lines.filter((line) => !line.includes('"level":"info"'));
+    return unusual.slice(-LOG_LINES_SHOWN).map((line) => `${name}: ${line.slice(0, 600)}`);
   });
   return (await Promise.all(tails)).flat().join('\n');
 }

@@ -66,7 +66,7 @@ test('it sees a delivery that is gone, one that was made twice, and other bytes 
   expect(broken).toHaveLength(3);
 });
 
-test('it sees a partner that was called out of turn or twice for one effect, and records that are told otherwise than they are', async () => {
+test('it sees a partner that was called out of turn or twice for one effect, and records that are reported otherwise than they are', async () => {
   const call = (path: string, body: object, headers: Record<string, string> = {}) =>
     fetch(new URL(path, fleet.partner.url), { method: 'POST', headers, body: JSON.stringify(body) });
   await call('/baec/coupon-verifications', { recordKey: 'out-of-turn' });
@@ -93,11 +93,11 @@ test('it sees a partner that was called out of turn or twice for one effect, and
     { row: { line: '3', cause: 'HTTP_500' }, said: { line: '3', cause: 'BUSINESS_REJECTION' } },
   ]);
   expect(rows.get('the counts of a job are those of its records')).toMatchObject([
-    { told: { SUCCESS: 3 }, counted: { SUCCESS: 2, FAILED: 1 } },
+    { summary: { SUCCESS: 3 }, counted: { SUCCESS: 2, FAILED: 1 } },
   ]);
 });
 
-test('it sees rows that contradict each other, an unknown object in landing, and an ending nobody was told of', async () => {
+test('it sees rows that contradict each other, an unknown object in landing, and an ending nobody was notified of', async () => {
   await fleet.put(`${TENANT}/in/left-behind.tmp`, 'nobody takes this');
   await fleet.sql`UPDATE files SET failed_jobs = 1 WHERE key LIKE '%0001.bin'`;
   await fleet.sql`
@@ -108,7 +108,7 @@ test('it sees rows that contradict each other, an unknown object in landing, and
       'failed_jobs counts the failed and cancelled jobs of a file, of each route the newest run',
       'a file completes once for each generation of its jobs',
       'only quarantined files are left in landing',
-      'every ending of a file was told to subscribers',
+      'every ending of a file was reported to subscribers',
     ]),
   );
 });

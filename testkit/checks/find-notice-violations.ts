@@ -21,7 +21,7 @@ export async function findNoticeViolations({ notices, sql }: TestFleet): Promise
     return event !== undefined && (event.type !== type || event.fileId !== fileId);
   });
   return [
-    { rule: 'every ending of a file was told to subscribers', rows: unheard },
+    { rule: 'every ending of a file was reported to subscribers', rows: unheard },
     { rule: 'subscribers were told of no ending that did not happen', rows: invented },
     { rule: 'a notice says what the audit says', rows: different },
   ]

@@ -18,6 +18,7 @@ export const WORD_LIST: readonly (readonly [not: string, but: string, pattern: R
   ['what became of', 'what happened to', /\bwhat (?:became|becomes|came|comes) of\b/i],
   ['is away', 'is down, cannot be reached', /\b(?:is|are) away\b/i],
   ['at one look', 'at a glance', /\bat one look\b/i],
+  ['is carried', 'is processed, delivered', /\b(?:is|are|was|were|be|being|not) carried\b(?! out\b)/i],
   ['is none of', 'is not one of, is not in', /\b(?:is|are) none of\b/i],
 ];
 

@@ -91,17 +91,17 @@ async function compareResults({ sql, store }: TestFleet, { id, bucket, key }: En
     FROM records WHERE job_id = ${id} ORDER BY records.line`;
   const pieces: Uint8Array[] = [];
   for await (const piece of store.readStream({ bucket, key })) pieces.push(piece);
-  const told = parse(Buffer.concat(pieces), { columns: true }) as Record<string, string>[];
-  if (told.length !== rows.length) return [{ job: id, key, told: told.length, rows: rows.length }];
+  const outbound = parse(Buffer.concat(pieces), { columns: true }) as Record<string, string>[];
+  if (outbound.length !== rows.length) return [{ job: id, key, outbound: outbound.length, rows: rows.length }];
   return rows.flatMap((row, index) => {
-    const said = told[index] ?? {};
+    const said = outbound[index] ?? {};
     return Object.keys(row).every((name) => said[name] === row[name]) ? [] : [{ job: id, row, said }];
   });
 }
 
 async function findWrongSummaries({ sql }: TestFleet): Promise<Rows> {
   return await sql`
-    SELECT j.id, j.record_summary -> 'byState' AS told, c.counted
+    SELECT j.id, j.record_summary -> 'byState' AS summary, c.counted
     FROM jobs j CROSS JOIN LATERAL (
       SELECT coalesce(jsonb_object_agg(state, records), '{}') AS counted
       FROM (SELECT state, count(*) AS records FROM records WHERE job_id = j.id GROUP BY state) AS s) AS c

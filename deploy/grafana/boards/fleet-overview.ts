@@ -106,7 +106,7 @@ export const fleetOverview: Board = {
         },
         {
           title: 'Bytes of files that ended',
-          why: 'What was carried.',
+          why: 'What was processed.',
           unit: 'Bps',
           isStacked: true,
           queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_file_bytes_total')})`)],

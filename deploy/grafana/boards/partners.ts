@@ -5,7 +5,7 @@ const CHOSEN = 'tenant=~"$tenant", partner=~"$partner"';
 export const partners: Board = {
   uid: 'longshore-partners',
   title: 'partners and records',
-  description: 'The partners that are called, and the records that are carried to them.',
+  description: 'The partners that are called, and the records that are sent to them.',
   variables: [
     { name: 'tenant', metric: 'longshore_record_calls_total' },
     { name: 'partner', metric: 'longshore_record_calls_total' },

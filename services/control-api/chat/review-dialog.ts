@@ -9,7 +9,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { plainText } from '#shared/notices/plain-text.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { plainTextField, reasonField } from '../http/request-fields.ts';
-import { type createReviewLinks, REVIEW_WORDS, type ReviewVerb } from '../reviews/use-review-link.ts';
+import { type createReviewLinks, REVIEW_TEXTS, type ReviewVerb } from '../reviews/use-review-link.ts';
 import type { ChatSettings } from './chat-settings.ts';
 
 const SLACK_API = 'https://slack.com/api';
@@ -73,7 +73,7 @@ export function createReviewDialog({ slack, secrets, links }: ReviewDialogParts)
     // A button that only leads to a page is reported, too.
     if (verb === undefined || action?.value === undefined) return;
     const review = await reviewOf(action.value, team.id);
-    const view = review === undefined ? wordView('Not valid', REVIEW_WORDS.invalid) : askView(verb, action.value);
+    const view = review === undefined ? wordView('Not valid', REVIEW_TEXTS.invalid) : askView(verb, action.value);
     await open(trigger, view);
   }
 
@@ -103,13 +103,13 @@ export function createReviewDialog({ slack, secrets, links }: ReviewDialogParts)
     const fault = reason.success ? links.findFault(reason.data) : 'Give a reason, of at most 500 characters.';
     if (!reason.success || fault !== undefined) return { response_action: 'errors', errors: { [REASON.block]: fault } };
     const review = kept.success ? await reviewOf(kept.data[1], team.id) : undefined;
-    if (!kept.success || review === undefined) return update('Not valid', REVIEW_WORDS.invalid);
+    if (!kept.success || review === undefined) return update('Not valid', REVIEW_TEXTS.invalid);
     const [verb, link] = kept.data;
     const name = user.username ?? user.name ?? user.id;
     const actor = `slack:${team.id}:${plainText(name, 100)}`;
     const result = await links.use({ verb, link, review, actor, reason: reason.data });
-    if (result !== 'done') return update('Nothing was done', REVIEW_WORDS[result]);
-    return update(verb === 'release' ? 'Released' : 'Rejected', REVIEW_WORDS[verb]);
+    if (result !== 'done') return update('Nothing was done', REVIEW_TEXTS[result]);
+    return update(verb === 'release' ? 'Released' : 'Rejected', REVIEW_TEXTS[verb]);
   }
 
   return async (payload: unknown): Promise<DialogAnswer> => {

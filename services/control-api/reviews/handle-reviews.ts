@@ -9,8 +9,8 @@ import type { ReviewLink } from '#shared/reviews/review-links.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import type { ApiServer } from '../http/api-server.ts';
 import { plainTextField, reasonField } from '../http/request-fields.ts';
-import { createReviewLinks, REVIEW_WORDS, type ReviewParts } from './use-review-link.ts';
-import { type HeldFile, PAGE_HEADERS, writeReviewPage, writeWordPage } from './write-page.ts';
+import { createReviewLinks, REVIEW_TEXTS, type ReviewParts } from './use-review-link.ts';
+import { type HeldFile, PAGE_HEADERS, writeReviewPage, writeTextPage } from './write-page.ts';
 
 const linkField = z.string().max(2_000);
 const formSchema = z.object({
@@ -31,9 +31,9 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
   async function act({ verb, name, reason, link }: z.infer<typeof formSchema>, review: ReviewLink): Promise<Page> {
     const actor = `link:${review.channel}:${name}`;
     const result = await links.use({ verb, link, review, actor, reason });
-    if (result === 'used') return word(409, 'Used', REVIEW_WORDS.used);
-    if (result === 'not held') return word(409, 'Not held', REVIEW_WORDS['not held']);
-    return word(200, verb === 'release' ? 'Released' : 'Rejected', REVIEW_WORDS[verb]);
+    if (result === 'used') return word(409, 'Used', REVIEW_TEXTS.used);
+    if (result === 'not held') return word(409, 'Not held', REVIEW_TEXTS['not held']);
+    return word(200, verb === 'release' ? 'Released' : 'Rejected', REVIEW_TEXTS[verb]);
   }
 
   // A context of its own: forms of browsers are taken here alone.
@@ -54,9 +54,9 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
         const file = review && (await findHeld(parts, review.jobId));
         const page =
           review === undefined
-            ? word(404, 'No such link', REVIEW_WORDS.invalid)
+            ? word(404, 'No such link', REVIEW_TEXTS.invalid)
             : file === undefined
-              ? word(409, 'Not held', REVIEW_WORDS['not held'])
+              ? word(409, 'Not held', REVIEW_TEXTS['not held'])
               : { status: 200, html: writeReviewPage(file, link) };
         return await reply.code(page.status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(page.html);
       },
@@ -68,9 +68,9 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
       const file = review && (await findHeld(parts, review.jobId));
       const form = formSchema.safeParse(request.body);
       let page: Page;
-      if (review === undefined) page = word(404, 'No such link', REVIEW_WORDS.invalid);
+      if (review === undefined) page = word(404, 'No such link', REVIEW_TEXTS.invalid);
       else if (form.success && links.findFault(form.data.reason) === undefined) page = await act(form.data, review);
-      else if (file === undefined) page = word(409, 'Not held', REVIEW_WORDS['not held']);
+      else if (file === undefined) page = word(409, 'Not held', REVIEW_TEXTS['not held']);
       else {
         const fault = (form.success && links.findFault(form.data.reason)) || 'Give your name and a reason.';
         page = { status: 400, html: writeReviewPage(file, given, fault) };
@@ -81,7 +81,7 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
 }
 
 function word(status: number, title: string, text: string): Page {
-  return { status, html: writeWordPage(title, text) };
+  return { status, html: writeTextPage(title, text) };
 }
 
 async function findHeld({ sql }: Pick<ReviewParts, 'sql'>, jobId: string): Promise<HeldFile | undefined> {

@@ -29,12 +29,12 @@ export interface ReviewAct {
 
 export type ReviewResult = 'done' | 'used' | 'not held';
 
-export const REVIEW_WORDS = {
+export const REVIEW_TEXTS = {
   invalid: 'This link is not valid, or it has expired. Use the one of a newer notice.',
   used: 'This link was used before. Use the one of a newer notice, or ask who released or rejected the file.',
   'not held': 'The file is not held any more: somebody released or rejected it.',
   release: 'The file continues.',
-  reject: 'The file is not carried.',
+  reject: 'The file is rejected and will not be delivered.',
 } as const;
 
 export function createReviewLinks({

@@ -32,12 +32,12 @@ export function writeReviewPage(file: HeldFile, link: string, fault?: string): s
 <p><label>Your name<br><input name="name" required maxlength="100" autocomplete="name"></label></p>
 <p><label>Reason, kept in the audit<br><textarea name="reason" required maxlength="500" rows="4" cols="60"></textarea></label></p>
 <p><button name="verb" value="release">Release: the file continues</button>
-<button name="verb" value="reject">Reject: the file is not carried</button></p>
+<button name="verb" value="reject">Reject: the file is not delivered</button></p>
 </form>`,
   );
 }
 
-export function writeWordPage(title: string, text: string): string {
+export function writeTextPage(title: string, text: string): string {
   return writePage(title, `<p>${escaped(text)}</p>`);
 }
 

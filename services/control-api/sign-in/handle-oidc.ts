@@ -13,7 +13,7 @@ import { visibleText } from '#shared/text/visible-text.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { tenantField } from '../http/request-fields.ts';
 import { appOf, browserTokenOf, keepBrowserToken, setSessionCookie } from '../http/session-cookies.ts';
-import { PAGE_HEADERS, writeWordPage } from '../reviews/write-page.ts';
+import { PAGE_HEADERS, writeTextPage } from '../reviews/write-page.ts';
 import { assertMayHaveCookies, visitorOf } from './handle-links.ts';
 import { CALLBACK, type OidcAudience, type OidcAudiences } from './oidc-audiences.ts';
 import type { OidcClaims } from './oidc-provider.ts';
@@ -130,7 +130,7 @@ async function sendWord(reply: FastifyReply, status: number, title: string, text
     .code(status)
     .headers(PAGE_HEADERS)
     .type('text/html; charset=utf-8')
-    .send(writeWordPage(title, text));
+    .send(writeTextPage(title, text));
 }
 
 /** `path` when it is one below `base` on this host, else `base`: nobody is sent elsewhere after signing in. */

@@ -265,9 +265,9 @@ describe('a store with faults', () => {
       const bytes = randomBytes(Math.max(heldBytes, SLOW_PART) - 1);
       const log = memoryLog();
       const request = { ...(await land(bytes)), plan: 'streamed' as const, log };
-      const told: number[] = [];
+      const shares: number[] = [];
       const progress: TransferLog['progress'] = (made) => {
-        if (log.written.length === 0 && made.parts.length === 0) told.push(made.bytesDone / bytes.length);
+        if (log.written.length === 0 && made.parts.length === 0) shares.push(made.bytesDone / bytes.length);
         return log.progress(made);
       };
       const { client } = bed;
@@ -279,8 +279,8 @@ describe('a store with faults', () => {
         log: { ...log, progress },
       });
       partClient.destroy();
-      expect(told.filter((share) => share > from && share < to).length).toBeGreaterThan(0);
-      expect(told).toEqual(told.toSorted((one, other) => one - other));
+      expect(shares.filter((share) => share > from && share < to).length).toBeGreaterThan(0);
+      expect(shares).toEqual(shares.toSorted((one, other) => one - other));
       expect((await readTarget(request)).equals(bytes)).toBe(true);
     },
   );

@@ -126,8 +126,8 @@ function consumed({ queue, startedAt, facts = {} }: SpanOptions = {}) {
 /** The parent that a message names, if it is one of this file's trace; else the file's first span, sampled as that was. */
 function parentIn(fileId: string, traceparent: string | undefined, sampler: Sampler): SpanContext {
   const traceId = traceIdOf(fileId);
-  const told = traceparent === undefined ? null : parseTraceParent(traceparent);
-  if (told?.traceId === traceId) return { ...told, isRemote: true };
+  const parent = traceparent === undefined ? null : parseTraceParent(traceparent);
+  if (parent?.traceId === traceId) return { ...parent, isRemote: true };
   const { decision } = sampler.shouldSample(ROOT_CONTEXT, traceId, '', SpanKind.CONSUMER, {}, []);
   const traceFlags = decision === SamplingDecision.RECORD_AND_SAMPLED ? TraceFlags.SAMPLED : TraceFlags.NONE;
   return { traceId, spanId: firstSpanIdOf(fileId), traceFlags, isRemote: true };

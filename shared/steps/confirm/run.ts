@@ -33,9 +33,9 @@ export const confirmStep: StepKind<ConfirmOptions> = {
 async function confirmDelivery(context: StepContext<ConfirmOptions>): Promise<StepOutcome> {
   const pushed = pushedSchema.safeParse(context.outputs.push);
   if (pushed.success && context.outputs.deliver === undefined) return await confirmPush(context, pushed.data);
-  const told = TOLD_KINDS.find((kind) => context.outputs[kind] !== undefined);
-  if (told !== undefined && context.outputs.deliver === undefined)
-    return { type: 'succeeded', output: { confirmedBy: told } };
+  const confirmedBy = CONFIRMING_KINDS.find((kind) => context.outputs[kind] !== undefined);
+  if (confirmedBy !== undefined && context.outputs.deliver === undefined)
+    return { type: 'succeeded', output: { confirmedBy } };
   const { supersededBy } = context.outputs.deliver ?? {};
   if (supersededBy !== undefined) return { type: 'succeeded', output: { supersededBy } };
   const parsed = deliverySchema.safeParse(context.outputs.deliver);
@@ -73,7 +73,7 @@ async function confirm({ signal }: StepContext<unknown>, store: ObjectStore, del
 }
 
 /** Steps whose target said itself that it has the file. */
-const TOLD_KINDS = ['load', 'post', 'publish', 'mail'];
+const CONFIRMING_KINDS = ['load', 'post', 'publish', 'mail'];
 
 const pushedSchema = z.object({ remote: z.string(), path: z.string(), sizeBytes: z.number() });
 

@@ -179,7 +179,7 @@ function rejectsKey({ file, options }: Context): string {
 function refused({ recordsIn, recordsRejected }: ConversionCounts, { rejects, firstRejected }: RejectsSummary) {
   const [first] = firstRejected ?? [];
   if (first === undefined) throw new Error('a file was refused without a rejected record');
-  const many = `${recordsRejected} of ${recordsIn} records were rejected, more than the route takes, and none is carried.`;
+  const many = `${recordsRejected} of ${recordsIn} records were rejected, more than the route takes, and none is processed.`;
   const message = `${many} Line ${first.line}: ${first.message} Correct all that ${rejects?.key} names and send the whole file again.`;
   return failed('CONVERT_ERROR', first.code, message);
 }

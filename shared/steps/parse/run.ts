@@ -185,7 +185,7 @@ function toShownReject({ line, code, message, column, value }: RejectedRecord): 
 function refused({ summary, firstRejected, rejects }: Read): StepOutcome {
   const [first] = firstRejected;
   if (first === undefined) throw new Error('a file was refused without a rejected row');
-  const many = `${summary.rejected} of ${summary.records} records were rejected, more than the route takes, and none is carried.`;
+  const many = `${summary.rejected} of ${summary.records} records were rejected, more than the route takes, and none is processed.`;
   const message = `${many} Line ${first.line}: ${first.message} Correct all that ${rejects?.key} names and send the whole file again.`;
   return { ...failed('PARSE_ERROR', first.code, message), output: { rejects } };
 }

@@ -78,8 +78,8 @@ async function publishRows(context: Context, layout: RecordsLayout, publisher: P
         about: 'record' as const,
       };
       if (bytesOf(message) > MOST_BATCH_BYTES) {
-        const told = `Line ${item.line} is larger than a message may be, ${MOST_BATCH_BYTES} bytes; what was before it is sent.`;
-        return failed('DELIVERY_ERROR', 'CONTENT_TOO_LARGE', told);
+        const message = `Line ${item.line} is larger than a message may be, ${MOST_BATCH_BYTES} bytes; what was before it is sent.`;
+        return failed('DELIVERY_ERROR', 'CONTENT_TOO_LARGE', message);
       }
       count += 1;
       part.push(message);

@@ -126,8 +126,8 @@ export function campaigns(running: () => TestFleet): void {
     const events = { accepted: 8, bounced_hard: 1, complained: 1, delivered: 7, opened: 0 };
     await statusWhen(
       id,
-      ({ events: told }) =>
-        told.accepted === 8 && told.bounced_hard === 1 && told.complained === 1 && told.delivered === 7,
+      ({ events: counted }) =>
+        counted.accepted === 8 && counted.bounced_hard === 1 && counted.complained === 1 && counted.delivered === 7,
     );
     expect((await ask(`/api/v1/campaigns/${id}/status`)).body).toMatchObject({ events, results: { what: 'results' } });
 

@@ -136,8 +136,8 @@ export function recordsExact(running: () => TestFleet): void {
       reason: 'the partner is back',
       records: 2,
     });
-    const told = await readOutboundRows(fleet, `${TENANT}/results/repaired/down.csv`);
-    expect(told.map(({ state }) => state)).toEqual(['SUCCESS', 'SUCCESS', 'FAILED']);
+    const outbound = await readOutboundRows(fleet, `${TENANT}/results/repaired/down.csv`);
+    expect(outbound.map(({ state }) => state)).toEqual(['SUCCESS', 'SUCCESS', 'FAILED']);
   });
 
   test('rejected rows come back with their reasons; corrected they are carried, and the whole file again carries nothing', async () => {
@@ -155,8 +155,8 @@ export function recordsExact(running: () => TestFleet): void {
     const reasons = await readOutboundRows(fleet, `${TENANT}/rejects/rows/mixed.csv`);
     expect(reasons.map(({ id }) => id)).toEqual(['m-2', 'this-key-is-far-too-long']);
     expect(reasons[0]?.reject_reason).toMatch(/amount/);
-    const told = await readOutboundRows(fleet, `${TENANT}/results/rows/mixed.csv`);
-    expect(told.map(({ state }) => state)).toEqual(['SUCCESS', 'REJECTED', 'SUCCESS', 'REJECTED']);
+    const outbound = await readOutboundRows(fleet, `${TENANT}/results/rows/mixed.csv`);
+    expect(outbound.map(({ state }) => state)).toEqual(['SUCCESS', 'REJECTED', 'SUCCESS', 'REJECTED']);
 
     const corrected = `${TENANT}/rows/corrected.csv`;
     await fleet.put(corrected, rejects.replace('many', '6').replace('this-key-is-far-too-long', 'm-4'));

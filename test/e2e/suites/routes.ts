@@ -101,8 +101,8 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     return JSON.stringify({ type: 'file.settled', v: 1, fileId: file?.id, wake: 1 });
   }
 
-  /** One fault each, and what has to be told of it. */
-  const FAULTS: readonly (readonly [yaml: string, told: RegExp])[] = [
+  /** One fault each, and what has to be reported of it. */
+  const FAULTS: readonly (readonly [yaml: string, fault: RegExp])[] = [
     ['kind: ship\nid: x', /kind must be tenant, route/],
     ['kind: tenant\nid: Not An Id\nname: X', /lower-case/],
     ['kind: tenant\nid: zoned\nname: X\ntimeZone: Mars/Base', /IANA time zone/],
@@ -154,9 +154,9 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
       await Promise.all(FAULTS.map(([yaml], index) => writeFile(join(directory, name(index)), yaml)));
       const { code, out, err } = await longshore(['apply', '-f', directory]);
       expect({ code, out }).toEqual({ code: 3, out: '' });
-      for (const [index, [yaml, told]] of FAULTS.entries()) {
+      for (const [index, [yaml, fault]] of FAULTS.entries()) {
         const lines = err.split('\n').filter((line) => line.includes(name(index)));
-        expect(lines.join('\n'), yaml).toMatch(told);
+        expect(lines.join('\n'), yaml).toMatch(fault);
         expect(lines.join('\n'), yaml).toMatch(/fault-\d+\.yaml:\d+:\d+ (ROUTE_INVALID|YAML_SYNTAX) /);
       }
     } finally {

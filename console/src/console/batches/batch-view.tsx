@@ -119,7 +119,7 @@ export default function BatchView() {
               }}
               onClose={() => setIsClosing(false)}
             >
-              <p>Its files are carried now. Files that come later join the next batch.</p>
+              <p>Its files are processed now. Files that come later join the next batch.</p>
             </ReasonDialog>
           )}
         </>
