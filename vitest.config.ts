@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from '#testkit/vitest/longest-first.ts';
 import { groupTestFiles, PROJECT_NAMES, type ProjectName } from '#testkit/vitest/test-projects.ts';
 
 /** A suite starts hundreds of processes: compiled code is kept between them, and between runs. */
@@ -39,6 +40,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
+    sequence: { sequencer: LongestFirst },
     projects: PROJECT_NAMES.filter((name) => files[name].length > 0).map((name) => ({
       extends: true,
       test: { name, include: files[name], ...poolOf(name) },

@@ -59,13 +59,15 @@ function createReach(root: string): (path: string) => boolean {
   };
 }
 
-function importsOf(path: string): string[] {
+/** Specifiers, without those of types. */
+export function importsOf(path: string): string[] {
   if (!/\.[cm]?[jt]s$/.test(path)) return [];
   const text = readFileSync(path, 'utf8').replaceAll(/^import type [^;]*;/gm, '');
   return [...text.matchAll(/(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
 }
 
-function resolveOwn(root: string, path: string, specifier: string): string | undefined {
+/** The path of a module of ours. */
+export function resolveOwn(root: string, path: string, specifier: string): string | undefined {
   if (specifier.startsWith('#')) return join(root, specifier.slice(1));
   return specifier.startsWith('.') ? join(root, relative(root, dirname(path)), specifier) : undefined;
 }
