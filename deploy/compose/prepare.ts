@@ -58,7 +58,7 @@ async function keep(): Promise<never> {
       if (printed.get(what) !== state) print(`${what}: ${state}`);
       printed.set(what, state);
     }
-    if ([...told.values()].every((state) => state === 'there')) writeFileSync(KEPT_FILE, '');
+    if ([...printed.values()].every((state) => state === 'there')) writeFileSync(KEPT_FILE, '');
     else rmSync(KEPT_FILE, { force: true });
     await delay(KEEP_INTERVAL_MS);
   }
