@@ -24,6 +24,7 @@ CREATE EXTERNAL TABLE events (
 )
 PARTITIONED BY (dt string, hour string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
+WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')
 LOCATION 's3://PREFIX-evidence/events/'
 TBLPROPERTIES (
   'projection.enabled' = 'true',

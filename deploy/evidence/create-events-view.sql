@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW events AS
 SELECT * FROM read_json('events/*/*/*.ndjson.gz',
-  format = 'newline_delimited', hive_partitioning = true, hive_types = {dt: VARCHAR, hour: VARCHAR},
+  format = 'newline_delimited', ignore_errors = true, hive_partitioning = true, hive_types = {dt: VARCHAR, hour: VARCHAR},
   columns = {
     line: 'BIGINT',
     event_time: 'VARCHAR',

@@ -5,6 +5,8 @@ import { EVIDENCE_COLUMNS, EVIDENCE_PARTITIONS, EVIDENCE_PREFIX } from '#shared/
 /** No line is older. */
 const FIRST_DAY = '2026-01-01';
 export const JSON_SERDE = 'org.openx.data.jsonserde.JsonSerDe';
+/** One line that cannot be read would fail every question that meets it. It is a row without values, as in DuckDB: a count shows it. */
+export const SERDE_PROPERTIES = { 'ignore.malformed.json': 'true' };
 
 /** Athena computes the partitions: nobody adds one an hour. */
 export function tableProperties(bucket: string): Readonly<Record<string, string>> {
@@ -35,6 +37,7 @@ export function createTable(bucket: string): string {
     `CREATE EXTERNAL TABLE events (\n${columns.join(',\n')}\n)`,
     `PARTITIONED BY (${partitions.join(', ')})`,
     `ROW FORMAT SERDE '${JSON_SERDE}'`,
+    `WITH SERDEPROPERTIES (${Object.entries(SERDE_PROPERTIES).map(([name, value]) => `'${name}' = '${value}'`)})`,
     `LOCATION '${locationIn(bucket)}'`,
     `TBLPROPERTIES (\n${properties.join(',\n')}\n)\n`,
   ].join('\n');
@@ -48,7 +51,7 @@ export function createView(directory: string): string {
   return [
     'CREATE OR REPLACE VIEW events AS',
     `SELECT * FROM read_json('${directory}/*/*/*.ndjson.gz',`,
-    `  format = 'newline_delimited', hive_partitioning = true, hive_types = {${partitions.join(', ')}},`,
+    `  format = 'newline_delimited', ignore_errors = true, hive_partitioning = true, hive_types = {${partitions.join(', ')}},`,
     `  columns = {\n${columns.join(',\n')}\n  });\n`,
   ].join('\n');
 }

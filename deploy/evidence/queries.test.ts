@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { GetObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -164,6 +164,33 @@ test('a line that does not fit its column keeps the rest readable, and what it s
   const [row] = (await duck.runAndReadAll('SELECT size_bytes, code, reason, detail FROM events')).getRowObjectsJson();
   expect(row).toMatchObject({ size_bytes: null, code: null, reason: 'a "quoted"\nreason \u2028 ü' });
   expect(JSON.parse(String(row?.detail))).toMatchObject({ sizeBytes: 'many', code: 7 });
+});
+
+test('a line that cannot be read, or of a version with other fields, keeps every query readable, and a count shows it', async () => {
+  await write(Array.from({ length: 4 }, () => ({ type: 'file.failed', fileId: randomUUID(), detail: { code: 'X' } })));
+  await exportAll();
+  const [object] = await versions();
+  const { Body } = await s3.client.send(new GetObjectCommand({ Bucket: BUCKET, Key: object!.key }));
+  const [first = '', second = '', third = '', fourth = ''] = gunzipSync(await Body!.transformToByteArray())
+    .toString()
+    .split('\n');
+  // Of a later version, of an earlier one, cut off in its middle, and not JSON.
+  const { code, ...earlier } = JSON.parse(second) as Record<string, unknown>;
+  const later = JSON.stringify({ ...JSON.parse(first), region: 'eu', places: [{ a: 1 }], Tenant_Line: 'x' });
+  const lines = [later, JSON.stringify(earlier), third.slice(0, 40), 'not JSON', fourth];
+  await store.put({ target: { bucket: BUCKET, key: object!.key }, body: gzipSync(lines.join('\n')) });
+  await load();
+  const [counts] = (
+    await duck.runAndReadAll(`
+      SELECT count(*)::int AS rows, count(line)::int AS lines, (max(line) - min(line) + 1)::int AS width FROM events`)
+  ).getRowObjectsJson();
+  // The third line is missing among four.
+  expect(counts).toEqual({ rows: 5, lines: 3, width: 4 });
+  expect(await ask('failures-a-day')).toEqual([
+    { dt: DAY, code: 'X', cause: 'NONE', files: 2 },
+    { dt: DAY, code: 'NONE', cause: 'NONE', files: 1 },
+  ]);
+  for (const { name } of readQueries()) await ask(name);
 });
 
 test('each named query says what it promises', async () => {

@@ -9,7 +9,7 @@ import * as glue from 'aws-cdk-lib/aws-glue';
 import { CfnQueryDefinition } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { EVIDENCE_COLUMNS, EVIDENCE_PARTITIONS } from '#shared/evidence/evidence-columns.ts';
-import { JSON_SERDE, locationIn, readQueries, tableProperties } from '../evidence/events-table.ts';
+import { JSON_SERDE, locationIn, readQueries, SERDE_PROPERTIES, tableProperties } from '../evidence/events-table.ts';
 import { LOG_QUERIES } from '../evidence/log-queries.ts';
 import { deployedName, deployedServices } from '../services/service-catalogue.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
@@ -44,7 +44,7 @@ export class EvidenceStack extends FleetStack {
           location: locationIn(bucket),
           inputFormat: 'org.apache.hadoop.mapred.TextInputFormat',
           outputFormat: 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat',
-          serdeInfo: { serializationLibrary: JSON_SERDE },
+          serdeInfo: { serializationLibrary: JSON_SERDE, parameters: SERDE_PROPERTIES },
         },
       },
     });
