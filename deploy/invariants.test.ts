@@ -92,6 +92,97 @@ describe.each([
       ),
     );
     expect(anywhere.map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
+    // EC2 gives a group that has none a rule that lets everything out.
+    const ruled = new Set(
+      ofType('AWS::EC2::SecurityGroupEgress').map(
+        ({ stack, Properties }) => `${stack}/${Properties.GroupId['Fn::GetAtt']?.[0]}`,
+      ),
+    );
+    const silent = ofType('AWS::EC2::SecurityGroup').filter(
+      ({ stack, id, Properties }) =>
+        (Properties.SecurityGroupEgress ?? []).length === 0 && !ruled.has(`${stack}/${id}`),
+    );
+    expect(silent.map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
+  });
+
+  test('services of AWS act on behalf of this account alone: on roles, queues, topics, functions and buckets', () => {
+    // A role can be passed to these in its own account only, and AWS does not say that they name it.
+    const UNNAMED = /^(lambda|backup|s3)\.amazonaws\.com$/;
+    const judged = (statement: Statement) =>
+      typeof statement.Principal === 'object' &&
+      statement.Principal.Service !== undefined &&
+      !UNNAMED.test(String(statement.Principal.Service));
+    const isBound = ({ Condition = {} }: Statement) => /aws:Source(?:Account|Arn)/.test(JSON.stringify(Condition));
+    const trusts = ofType('AWS::IAM::Role').flatMap(({ stack, id, Properties }) =>
+      (Properties.AssumeRolePolicyDocument.Statement as Statement[]).map((each) => ({ stack, id, each })),
+    );
+    const resources = ['SQS::Queue', 'SNS::Topic'].flatMap((type) =>
+      ofType(`AWS::${type}Policy`).flatMap(({ stack, id, Properties }) =>
+        (Properties.PolicyDocument.Statement as Statement[]).map((each) => ({ stack, id, each })),
+      ),
+    );
+    const found = [...trusts, ...resources].filter(({ each }) => each.Effect === 'Allow' && judged(each));
+    expect(found.length).toBeGreaterThan(80);
+    expect(found.filter(({ each }) => !isBound(each)).map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
+    const invoking = ofType('AWS::Lambda::Permission').filter(({ Properties }) =>
+      /amazonaws/.test(Properties.Principal),
+    );
+    expect(invoking.length).toBeGreaterThan(1);
+    for (const { stack, id, Properties } of invoking)
+      expect(Properties.SourceArn ?? Properties.SourceAccount, `${stack}/${id}`).toBeDefined();
+    const refusing = new Set(
+      ofType('AWS::S3::BucketPolicy')
+        .filter(({ Properties }) =>
+          Properties.PolicyDocument.Statement.some(({ Sid }: Statement) => Sid === 'ServicesOfThisAccountOnly'),
+        )
+        .map(({ stack, Properties }) => `${stack}/${Properties.Bucket.Ref}`),
+    );
+    expect(ofType('AWS::S3::Bucket').filter(({ stack, id }) => !refusing.has(`${stack}/${id}`))).toEqual([]);
+  });
+
+  test('nothing is kept for ever by omission: logs end, and what is overwritten or was never finished goes', () => {
+    for (const { stack, id, Properties } of ofType('AWS::Logs::LogGroup'))
+      expect(Properties, `${stack}/${id}`).toMatchObject({
+        RetentionInDays: expect.any(Number),
+        KmsKeyId: expect.anything(),
+      });
+    for (const { stack, id, Properties } of ofType('AWS::S3::Bucket')) {
+      const rules = JSON.stringify(Properties.LifecycleConfiguration ?? {});
+      expect(rules, `${stack}/${id}`).toMatch(/ExpirationInDays|NoncurrentVersionExpiration|Transitions/);
+      if (Properties.VersioningConfiguration !== undefined)
+        expect(rules, `${stack}/${id}`).toContain('NoncurrentVersionExpiration');
+    }
+  });
+
+  test('what ends in a queue of dead letters calls, wherever the fleet works, and stays there for two weeks', () => {
+    const watched = JSON.stringify(
+      ofType('AWS::CloudWatch::Alarm').map(({ stack, Properties }) => ({ stack, Properties })),
+    );
+    const last = ofType('AWS::SQS::Queue').filter(({ Properties }) => Properties.RedrivePolicy === undefined);
+    expect(last.length).toBeGreaterThan(30);
+    const atRest = variant.homes
+      .filter(({ region }) => region !== variant.failedOver)
+      .map(({ prefix }) => `${prefix}-standby`);
+    for (const { stack, id, Properties } of last) {
+      expect(Properties.MessageRetentionPeriod, `${stack}/${id}`).toBe(1_209_600);
+      const isWatched =
+        watched.includes(`${stack}:ExportsOutputFnGetAtt${id}`) || watched.includes(`["${id}","QueueName"]`);
+      // No message gets into the queues of a standby at rest.
+      if (!atRest.some((prefix) => stack === `${prefix}-messaging`)) expect(isWatched, `${stack}/${id}`).toBe(true);
+    }
+  });
+
+  test('no event of a rule is lost without a word: its target has a queue of dead letters, or its failures an alarm', () => {
+    const alarmed = new Set(
+      ofType('AWS::CloudWatch::Alarm').flatMap(({ Properties: { MetricName, Dimensions = [] } }) =>
+        MetricName === 'FailedInvocations' ? Dimensions.map(({ Value }: { Value: string }) => Value) : [],
+      ),
+    );
+    const rules = ofType('AWS::Events::Rule').filter(({ Properties }) => Properties.Targets !== undefined);
+    expect(rules.length).toBeGreaterThan(10);
+    for (const { stack, id, Properties } of rules)
+      for (const { DeadLetterConfig } of Properties.Targets)
+        expect(DeadLetterConfig !== undefined || alarmed.has(Properties.Name), `${stack}/${id}`).toBe(true);
   });
 
   test('the default group of every network lets nothing through', () => {
@@ -319,6 +410,13 @@ describe.each([
     expect(lags.length).toBe(variant.failedOver === undefined ? 2 : 1);
   });
 });
+
+interface Statement {
+  readonly Sid?: string;
+  readonly Effect: string;
+  readonly Principal?: string | { readonly Service?: unknown };
+  readonly Condition?: object;
+}
 
 /** What a collector is given, with what is known only at the deployment left out. */
 function configurationIn(environment: readonly { readonly Name: string; readonly Value: unknown }[]): {

@@ -1,9 +1,8 @@
 /** An alarm that calls the topic of its severity, also when it is over. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
-import type { Severity } from './severity.ts';
+import type { Severity, Topics } from './severity.ts';
 
 /** What every alarm says: why somebody is called, and where to read what to do. */
 interface AlarmFacts {
@@ -30,7 +29,7 @@ export interface AlarmOptions extends AlarmFacts {
 
 export function raiseAlarm(
   stack: FleetStack,
-  topics: Readonly<Record<Severity, ITopic>>,
+  topics: Topics,
   { metric, limit, minutes = 3, periodMinutes = 1, severity = 'ticket', silence, ...facts }: AlarmOptions,
   suffix = '',
 ): cw.Alarm {

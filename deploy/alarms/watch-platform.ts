@@ -2,10 +2,10 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { Match } from 'aws-cdk-lib/aws-events';
-import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
-import { type AlarmScope, awsMetric } from './alarm-scope.ts';
+import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
 import { EventNotices, field } from './event-notices.ts';
+import { OTHER, SEVERITIES, type Topics } from './severity.ts';
 
 /** A certificate that AWS renews is renewed 60 days before its end. */
 const CERTIFICATE_DAYS = 30;
@@ -16,7 +16,8 @@ export function watchPlatform(scope: AlarmScope): void {
   watchAddresses(scope);
   watchFirewall(scope);
   watchCertificates(scope);
-  reportDeployments(scope.stack, scope.parts.telemetry.topics.ticket);
+  watchReceivers(scope.parts.telemetry.topics, scope.raise);
+  reportDeployments(scope.stack, scope.parts.telemetry.topics);
 }
 
 function watchRotation(scope: AlarmScope): void {
@@ -86,8 +87,26 @@ function watchCertificates(scope: AlarmScope): void {
   }
 }
 
-export function reportDeployments(stack: FleetStack, topic: ITopic): void {
-  new EventNotices(stack, topic).add({
+/** Those who are called: an address that nobody confirmed, a pager that refuses. By the other topic, which may have other receivers. */
+export function watchReceivers(topics: Topics, raise: AlarmScope['raise']): void {
+  for (const severity of SEVERITIES) {
+    raise(
+      {
+        id: 'alarms-undelivered',
+        runbook: 'aws.md#alarms-undelivered',
+        reason: `A receiver of the topic for a ${severity} did not take what it was sent: somebody was not called.`,
+        metric: topics[severity].metricNumberOfNotificationsFailed({ period: MINUTE }),
+        limit: 0,
+        minutes: 1,
+        severity: OTHER[severity],
+      },
+      `-${severity}`,
+    );
+  }
+}
+
+export function reportDeployments(stack: FleetStack, topics: Topics): void {
+  new EventNotices(stack, topics, 'ticket').add({
     name: 'deployment-failed',
     pattern: {
       source: ['aws.ecs'],

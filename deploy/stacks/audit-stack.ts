@@ -36,7 +36,7 @@ export class AuditStack extends FleetStack {
         dataEvents: audit.cloudTrailDataEvents,
       });
     }
-    const findings = new EventNotices(this, telemetry.topics.page);
+    const findings = new EventNotices(this, telemetry.topics, 'page');
     if (audit.config) {
       const { names } = new ConfigurationRules(this, { landing: storage.buckets.landing });
       findings.add(configFindings(names));

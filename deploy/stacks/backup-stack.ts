@@ -97,7 +97,7 @@ export class BackupStack extends FleetStack {
 
   /** Snapshots that nobody misses before the day they are needed. */
   #reportFailures(telemetry: TelemetryStack): void {
-    new EventNotices(this, telemetry.topics.ticket).add({
+    new EventNotices(this, telemetry.topics, 'ticket').add({
       name: 'backup-failed',
       pattern: {
         source: ['aws.backup'],

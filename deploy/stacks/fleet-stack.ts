@@ -1,9 +1,10 @@
 /** What every stack of a fleet is given, and how it is named and tagged. */
-import { DefaultStackSynthesizer, PermissionsBoundary, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Aspects, DefaultStackSynthesizer, PermissionsBoundary, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { DeploySettings, HomeSettings } from '../settings.ts';
 import { FLEET_SIZES, type FleetSize } from '../sizes.ts';
+import { ThisAccountOnly } from './this-account-only.ts';
 
 /**
  * `home` serves its tenants; `standby` holds what another region needs to serve them: data that follow, queues, services at zero.
@@ -53,6 +54,7 @@ export abstract class FleetStack extends Stack {
       tags: { application: 'longshore', fleet: fleet.prefix, size: fleet.settings.size },
       crossRegionReferences: false,
     });
+    Aspects.of(this).add(new ThisAccountOnly());
     this.fleet = fleet;
     this.size = FLEET_SIZES[fleet.settings.size];
   }

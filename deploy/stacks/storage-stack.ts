@@ -197,7 +197,7 @@ export class StorageStack extends FleetStack {
       ruleName: `${this.fleet.prefix}-strayed`,
       description: 'SFTP uploads to a standby that is not brought to work',
       eventPattern: this.#transfersTo([bucketName(this.fleet.prefix, 'landing')], UPLOAD_EVENTS),
-      targets: [new SqsQueue(queue)],
+      targets: [new SqsQueue(queue, { deadLetterQueue: this.undeliveredEvents })],
     });
     return queue;
   }
