@@ -1,12 +1,14 @@
 /**
  * What became of everything that was sent, seen from the home that leads: rows, objects byte for byte, and the partner's ledger.
  *
- * 1. Delivered: a file of that key is completed, and the object that its row names has the bytes that were sent. A file of records has
- *    ended, each record with an outcome.
+ * 1. Delivered: a file of that key is completed, and the objects that its row names, at the destination and in the archive, have the bytes
+ *    that were sent. A file of records has ended, each of its records with an outcome, and its original is in the archive.
  * 2. Missing: acknowledged, and not delivered here. It is explained where an object of it had not reached this home when the other was
  *    lost, or where its job waits for one, and lost where it is not.
  * 3. Twice: a version at the destination that no row names, or a second effect of a record at the partner. Repeated: such a version that
  *    came with the return of the lost home, which had delivered the file in its last moments.
+ * 4. Misjudged: a record whose row says success and of which the partner did not carry out each call, or whose row says failure of a call that
+ *    the partner carried out. What is not known is neither: it is AMBIGUOUS.
  */
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
@@ -15,6 +17,7 @@ import type { ListedVersion, ObjectStore, VersionCursor } from '#shared/files/ob
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import type { SimulatedPartner } from '#testkit/servers/simulated-partner.ts';
 import type { ConnectedHome } from './connect-home.ts';
+import { CALLS } from './drill-plan.ts';
 import { findAwaiting } from './find-awaiting.ts';
 import type { SentFile } from './send-load.ts';
 
@@ -25,6 +28,7 @@ export interface DrillOutcome {
   readonly missing: readonly string[];
   readonly lost: readonly string[];
   readonly twice: readonly string[];
+  readonly misjudged: readonly string[];
   /** Deliveries that the lost home had made and not copied, and that this one made too: older versions with the same key. */
   readonly repeated: number;
   readonly ambiguous: number;
@@ -40,6 +44,7 @@ interface FileRow {
   readonly cause: string | null;
   readonly archive: { readonly bucket: string; readonly key: string; readonly versionId: string } | null;
   readonly delivery: { readonly bucket: string; readonly key: string; readonly versionId: string } | null;
+  readonly records: number;
   readonly openRecords: number;
 }
 
@@ -86,6 +91,7 @@ export async function countOutcome({ home, partner, sent, unreplicated }: CountO
     missing: missing.map(described),
     lost: missing.filter((key) => !isExplained(key)).map(described),
     twice: [...unnamed.twice, ...repeatedEffects],
+    misjudged: await findMisjudged(home, partner),
     repeated: unnamed.repeated,
     ambiguous: await countAmbiguous(home),
     effects,
@@ -103,20 +109,20 @@ async function findFiles({ sql }: ConnectedHome): Promise<FileRow[]> {
         jsonb_build_object('bucket', f.archive_bucket, 'key', f.archive_key, 'versionId', f.archive_version_id) END AS archive,
       (SELECT s.output FROM jobs j JOIN job_steps s ON s.job_id = j.id AND s.kind = 'deliver' AND s.state = 'SUCCEEDED'
         WHERE j.file_id = f.id LIMIT 1) AS delivery,
-      (SELECT count(*)::int FROM jobs j JOIN records r ON r.job_id = j.id
-        WHERE j.file_id = f.id AND r.state IN ('PENDING', 'RUNNING')) AS "openRecords"
-    FROM files f`;
+      r.all AS records, r.open AS "openRecords"
+    FROM files f CROSS JOIN LATERAL (
+      SELECT count(*)::int AS all, count(*) FILTER (WHERE r.state IN ('PENDING', 'RUNNING'))::int AS open
+      FROM jobs j JOIN records r ON r.job_id = j.id WHERE j.file_id = f.id) AS r`;
 }
 
 async function isDelivered(store: ObjectStore, file: SentFile, rows: readonly FileRow[]): Promise<boolean> {
-  if (file.kind === 'records')
-    return rows.some(
-      ({ status, openRecords, cause }) => ENDED.has(status) && openRecords === 0 && cause !== 'SOURCE_GONE',
-    );
-  for (const { status, delivery } of rows) {
-    if (status !== 'COMPLETED' || delivery === null) continue;
-    const { bucket, key, versionId } = delivery;
-    if ((await digest(store, { bucket, key, versionId })) === file.sha256) return true;
+  const isKept = async (place: FileRow['archive']) => place !== null && (await digest(store, place)) === file.sha256;
+  for (const { status, delivery, archive, records, openRecords, cause } of rows) {
+    const hasEnded =
+      file.kind === 'records'
+        ? ENDED.has(status) && records >= file.records.length && openRecords === 0 && cause !== 'SOURCE_GONE'
+        : status === 'COMPLETED' && (await isKept(delivery));
+    if (hasEnded && (await isKept(archive))) return true;
   }
   return false;
 }
@@ -159,6 +165,22 @@ async function findEffects(partner: SimulatedPartner, sent: readonly SentFile[])
   const byRecord = Map.groupBy(made, ({ api, record }) => `${api} ${record}`);
   const repeated = [...byRecord].filter(([, each]) => each.length > 1 && !sentAgain.has(each[0]!.record));
   return { effects: made.length, repeated: repeated.map(([name, each]) => `${name}: ${each.length} effects`) };
+}
+
+async function findMisjudged({ sql }: ConnectedHome, partner: SimulatedPartner): Promise<string[]> {
+  const made = new Set(
+    (await partner.calls()).flatMap(({ api, record, effect }) => (effect === 'made' ? [`${api} ${record}`] : [])),
+  );
+  const rows = await sql<{ record: string; state: string; code: string | null }[]>`
+    SELECT business_key::jsonb ->> 0 AS record, state, error_code AS code FROM records
+    WHERE state IN ('SUCCESS', 'FAILED') AND business_key IS NOT NULL`;
+  return rows.flatMap(({ record, state, code }) =>
+    CALLS.flatMap(({ api, code: codeOfCall }) => {
+      const isMade = made.has(`${api} ${record}`);
+      if (state === 'SUCCESS') return isMade ? [] : [`${record}: a success without its ${api}`];
+      return isMade && code === codeOfCall ? [`${record}: a failure after its ${api}`] : [];
+    }),
+  );
 }
 
 async function countAmbiguous({ sql }: ConnectedHome): Promise<number> {

@@ -10,6 +10,7 @@ const NOTHING: DrillOutcome = {
   missing: [],
   lost: [],
   twice: [],
+  misjudged: [],
   repeated: 0,
   ambiguous: 0,
   effects: 0,
@@ -30,7 +31,7 @@ test('the page of the drill says what each figure of the report means', () => {
     afterWayBack: NOTHING,
     fenced: { role: 'follows', setAside: true, services: 0, refusal: '25006' },
     violations: [],
-    isGood: true,
+    faults: [],
   });
   const labels = lines.flatMap((line) =>
     /^files /.test(line) ? line.split(/ {2,}/).slice(1) : (/^\w+( \w+)?(?= {2,})/.exec(line)?.[0] ?? []),

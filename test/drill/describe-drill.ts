@@ -1,6 +1,6 @@
 /** What a drill came to, on one screen. */
 import type { DrillOutcome } from './count-outcome.ts';
-import type { DrillReport } from './run-drill.ts';
+import type { DrillReport } from './drill-report.ts';
 
 const MOST_SHOWN = 5;
 
@@ -8,7 +8,8 @@ export function describeDrill(report: DrillReport): string[] {
   const { times, unreplicated, fenced } = report;
   const bytes = unreplicated.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return [
-    `Failover drill: ${report.isGood ? 'good' : 'NOT good'}`,
+    `Failover drill: ${report.faults.length === 0 ? 'good' : 'NOT good'}`,
+    ...report.faults.map((fault) => `  ${fault}`),
     `RPO         database ${report.databaseRpoMs} ms, objects ${report.objectRpoMs} ms: ` +
       `${unreplicated.length} objects of ${Math.round(bytes / 1e6)} MB had not been copied`,
     `RTO         name ${seconds(times.nameMs)}, first upload ${seconds(times.uploadMs)}, services ${seconds(times.promotedMs)}, ` +
@@ -19,13 +20,12 @@ export function describeDrill(report: DrillReport): string[] {
       `writes refused with ${fenced.refusal}`,
     `awaited     ${report.awaited} files, for objects that the lost home had not copied`,
     `replayed    ${report.replayed.events} events, ${report.replayed.deadLetters} dead letters`,
-    'files                 acknowledged  delivered  missing     lost    twice  repeated  AMBIGUOUS  effects',
+    'files                 acknowledged  delivered  missing     lost    twice  misjudged  repeated  AMBIGUOUS  effects',
     row('after the failover', report.afterFailover),
     row('after the return', report.afterReturn),
     row('after the replay', report.afterReplay),
     row('after the way back', report.afterWayBack),
     ...[report.afterFailover, report.afterReturn, report.afterReplay, report.afterWayBack].flatMap(describeFaults),
-    ...report.violations.map(({ rule, rows }) => `  ${rule}: ${JSON.stringify(rows).slice(0, 400)}`),
   ];
 }
 
@@ -36,6 +36,7 @@ function row(name: string, outcome: DrillOutcome): string {
     [outcome.missing.length, 9],
     [outcome.lost.length, 9],
     [outcome.twice.length, 9],
+    [outcome.misjudged.length, 11],
     [outcome.repeated, 10],
     [outcome.ambiguous, 11],
     [outcome.effects, 9],
@@ -43,8 +44,8 @@ function row(name: string, outcome: DrillOutcome): string {
   return `  ${name.padEnd(18)}${numbers.map(([number, width]) => String(number).padStart(width)).join('')}`;
 }
 
-function describeFaults({ missing, lost, twice }: DrillOutcome): string[] {
-  return Object.entries({ missing, lost, twice }).flatMap(([name, each]) =>
+function describeFaults({ missing, lost, twice, misjudged }: DrillOutcome): string[] {
+  return Object.entries({ missing, lost, twice, misjudged }).flatMap(([name, each]) =>
     each.slice(0, MOST_SHOWN).map((what) => `  ${name}: ${what}`),
   );
 }

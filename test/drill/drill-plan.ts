@@ -25,9 +25,10 @@ export const DRILL_VARIABLES = {
 
 /** Fails none of the files for reasons of its own: what is missing after a failover fails as missing. */
 const PATIENT = { maxAttempts: 5, firstDelay: '200ms', maxDelay: '1s' };
-const CALLS = [
-  { operation: 'redeem-keyed', code: 'KEYED_ERROR' },
-  { operation: 'redeem-unkeyed', code: 'UNKEYED_ERROR' },
+/** `api` is what the partner's ledger calls the operation. */
+export const CALLS = [
+  { operation: 'redeem-keyed', api: 'coupon-redemption', code: 'KEYED_ERROR' },
+  { operation: 'redeem-unkeyed', api: 'unkeyed-redemption', code: 'UNKEYED_ERROR' },
 ];
 /** So that there are always calls under way. */
 export const PARTNER_BEHAVIOUR = { latencies: [{ api: '*', fromMs: 20, toMs: 200 }] } as const;
@@ -44,7 +45,13 @@ export function drillDefinitions(partnerUrl: string): string {
         steps: [{ stage: {} }, { deliver: {} }, { confirm: {} }],
       },
       testPartner({ tenant, name: 'desk', baseUrl: partnerUrl, limits: { concurrency: 4 } }),
-      testRoute({ tenant, name: 'redemptions', partner: 'desk', retry: PATIENT, calls: CALLS }),
+      testRoute({
+        tenant,
+        name: 'redemptions',
+        partner: 'desk',
+        retry: PATIENT,
+        calls: CALLS.map(({ operation, code }) => ({ operation, code })),
+      }),
     ]),
   );
 }

