@@ -19,6 +19,7 @@ import { ERROR_CODES } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
 import { findBrokenLinks } from '#testkit/checks/find-broken-links.ts';
 import { findOddWords, WORD_LIST } from '#testkit/checks/find-odd-words.ts';
+import { findUnknownCommands } from '#testkit/checks/find-unknown-commands.ts';
 import { findVariables } from '#testkit/checks/find-variables.ts';
 import { type ApiOperation, type ApiSchema, readApiDocument } from '#testkit/checks/read-api-document.ts';
 import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
@@ -192,6 +193,18 @@ test('no page names a metric of ours that does not exist', async () => {
   expect(named.length).toBeGreaterThan(10);
   const table = /longshore_\w+/.exec(LOAD_TABLE)?.[0];
   expect(named.filter((name) => !known.has(name ?? '') && name !== table)).toEqual([]);
+});
+
+test('no page names a command that does not exist, or an option that it does not take', () => {
+  const program = createProgram(NO_CLI);
+  const pages = [...PAGES.filter((page) => !GENERATED.includes(page)).map((page) => `docs/${page}`), 'README.md'];
+  const found = pages.flatMap((page) =>
+    findUnknownCommands(program, readFileSync(join(ROOT, page), 'utf8')).map((call) => `${page}: ${call}`),
+  );
+  expect(found).toEqual([]);
+  expect(
+    findUnknownCommands(program, '`longshore fils`, `longshore job JOB --colour red`, `longshore job JOB`'),
+  ).toEqual(['longshore fils', 'longshore job JOB --colour red: --colour']);
 });
 
 test('docs/reference/metrics.md lists every metric with its labels and who shows it', async () => {
