@@ -82,7 +82,7 @@ test('a reply that is lost after an effect without a key leaves the record AMBIG
       ['good'],
     ]),
   );
-  await untilFileEnded(fleet, key, 20_000);
+  await untilFileEnded(fleet, key, 60_000);
   const rows = await recordById(fleet, key);
   for (const [fault, cause, effects] of lost) {
     const expected = { state: 'AMBIGUOUS', code: 'REDEMPTION_ERROR', cause, tries: 1, waitS: null };
@@ -110,7 +110,7 @@ test('where the partner knows keys, the call is repeated with the same one, and 
   const key = `${TENANT}/keyed/lost-too.csv`;
   const faults = ['reset', 'reset-after', 'timeout-after', 'short', '500-after', 'not-json', '429-0'];
   await fleet.put(key, recordsCsv(faults.map((fault) => [`keyed-${fault}`, `SIM:R:${fault}:2`])));
-  await untilFileEnded(fleet, key, 20_000);
+  await untilFileEnded(fleet, key, 60_000);
   const rows = await recordById(fleet, key);
   for (const fault of faults) {
     expect(rows.get(`keyed-${fault}`), fault).toMatchObject({ state: 'SUCCESS', tries: 3, code: null });
@@ -131,11 +131,11 @@ test('a worker that is killed between sending and storing leaves the record AMBI
   await fleet.waitUntil(
     'the partner holds three replies',
     async () => (await fleet.partner.calls()).filter(({ record }) => record.startsWith('held')).length === 3,
-    20_000,
+    60_000,
   );
   await fleet.killAndAwaitRestart('partner-worker');
-  await untilFileEnded(fleet, unkeyed, 30_000);
-  await untilFileEnded(fleet, keyed, 30_000);
+  await untilFileEnded(fleet, unkeyed, 60_000);
+  await untilFileEnded(fleet, keyed, 60_000);
 
   const rows = await recordById(fleet, unkeyed);
   for (const [id, effects] of [
@@ -159,9 +159,9 @@ test('a worker that is asked to stop gives up no call that must not be repeated 
   const key = `${TENANT}/unkeyed-slow/stopped.csv`;
   await fleet.put(key, recordsCsv([['stopped', 'SIM:U:timeout-after']]));
   const isHeld = async () => (await fleet.partner.callsOf('stopped')).length === 1;
-  await fleet.waitUntil('the partner holds the reply', isHeld, 20_000);
+  await fleet.waitUntil('the partner holds the reply', isHeld, 60_000);
   fleet.stack.processes['partner-worker']!.kill('SIGTERM');
-  await untilFileEnded(fleet, key, 40_000);
+  await untilFileEnded(fleet, key, 60_000);
   expect((await recordById(fleet, key)).get('stopped')).toMatchObject({ state: 'AMBIGUOUS', cause: 'STEP_ABORTED' });
   expect(await ledgerOf('stopped', 'unkeyed-redemption')).toMatchObject({ calls: 1, effects: 1 });
 });

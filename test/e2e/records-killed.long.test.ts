@@ -80,7 +80,7 @@ test('5,000 records end as they should although their workers are killed 50 time
     await fleet.partner.setBehaviour({ latencies: [isAhead ? SLOW : FAST] });
     const until = seen + CALLS_BETWEEN.from + Math.floor(random() * (CALLS_BETWEEN.to - CALLS_BETWEEN.from));
     const hasCome = async () => (await fleet.partner.calls()).length >= until;
-    await fleet.waitUntil(`${until} calls before kill ${kill} (seed ${seed})`, hasCome, 30_000);
+    await fleet.waitUntil(`${until} calls before kill ${kill} (seed ${seed})`, hasCome, 60_000);
     const sweeper = kill % KILLS_PER_SWEEPER === 0 ? fleet.stack.processes['retry-sweeper'] : undefined;
     sweeper?.kill('SIGKILL');
     await workers.kill(kill % WORKERS);

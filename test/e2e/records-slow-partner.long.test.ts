@@ -71,9 +71,9 @@ test("another tenant's records all end while those of a hanging and of a missing
   await fleet.put(HANGING, rows('hanging'));
   await fleet.put(DOWN, rows('down'));
   const isHanging = async () => (await fleet.partner.calls()).length >= 20;
-  await fleet.waitUntil('the partner lets calls hang', isHanging, 20_000);
+  await fleet.waitUntil('the partner lets calls hang', isHanging, 60_000);
   const isDown = async () => (await recordsOf(fleet, DOWN)).some(({ cause }) => cause === 'PARTNER_UNREACHABLE');
-  await fleet.waitUntil('the other partner is missed', isDown, 20_000);
+  await fleet.waitUntil('the other partner is missed', isDown, 60_000);
 
   await fleet.put(GOOD, rows('good'));
   const held: number[] = [];
@@ -103,7 +103,7 @@ test('once the partner answers its records go on by themselves, and a job whose 
   expect(cancelled.status).toBe(200);
   await fleet.partner.setBehaviour({});
   await untilFileEnded(fleet, HANGING, 60_000);
-  await untilFileEnded(fleet, DOWN, 20_000);
+  await untilFileEnded(fleet, DOWN, 60_000);
   const states = new Set((await recordsOf(fleet, HANGING)).map(({ state }) => state));
   expect([...states]).toEqual(['SUCCESS']);
   expect(await checkGuarantees(fleet, { queuesTimeoutMs: HIDDEN_MESSAGES_MS })).toEqual([]);

@@ -138,7 +138,7 @@ test('a silent issuer of tokens: records wait for it, and none spends a try', as
   const key = `${TENANT}/rows/issuer.csv`;
   issuer.hush();
   await putRecords(key, 40);
-  await fleet.waitUntil('records wait', async () => (await recordsOf(fleet, key)).length === 40, 30_000);
+  await fleet.waitUntil('records wait', async () => (await recordsOf(fleet, key)).length === 40, 60_000);
   await watchServices(SILENCE_MS / 2);
   expect((await recordsOf(fleet, key)).filter(({ state }) => state !== 'PENDING' && state !== 'RUNNING')).toEqual([]);
   issuer.speak();

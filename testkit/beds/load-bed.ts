@@ -8,6 +8,7 @@ import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { NO_TARGETS } from '#testkit/beds/step-bed.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
 import type { TestDatabase } from '#testkit/servers/test-database.ts';
 
 export interface LoadBed {
@@ -19,6 +20,8 @@ export interface LoadBed {
   readonly password: string;
   open(overrides?: object): OpenDatabase;
   targets(open: OpenDatabase): StepTargets;
+  /** From now on rows of `statements` wait, until `act` was called, which is when the first ones do. */
+  whileRowsWait(act: () => void): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -58,6 +61,19 @@ export async function startLoadBed(given?: TestDatabase): Promise<LoadBed> {
         },
       ),
     targets: (open) => ({ ...NO_TARGETS, useDatabase: async (_name, work) => ({ result: await work(open) }) }),
+    async whileRowsWait(act) {
+      const holder = await sql.reserve();
+      await holder`BEGIN`;
+      await holder`LOCK TABLE statements IN SHARE ROW EXCLUSIVE MODE`;
+      const isWaiting = async () =>
+        (await sql`SELECT FROM pg_stat_activity WHERE usename = ${user} AND wait_event_type = 'Lock'`).length > 0;
+      void waitUntil('rows wait for the table', isWaiting, { timeoutMs: 60_000, intervalMs: 5 })
+        .then(act)
+        .finally(async () => {
+          await holder`ROLLBACK`;
+          holder.release();
+        });
+    },
     async stop() {
       await sql.unsafe(`DROP OWNED BY ${user}`);
       await sql.unsafe(`DROP ROLE ${user}`);

@@ -30,7 +30,7 @@ beforeAll(async () => {
   files = makeFiles(4, 'in', 'file');
   for (const { path, body } of files) await fleet.put(`${TENANT}/${path}`, body);
   await fleet.put(RECORDS, recordsCsv([['r-1'], ['r-2', 'SIM:A:final'], ['r-3']]));
-  await fleet.untilAllEnded(files.length + 1, 30_000);
+  await fleet.untilAllEnded(files.length + 1, 60_000);
 }, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 

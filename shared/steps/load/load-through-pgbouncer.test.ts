@@ -94,7 +94,7 @@ describe.skipIf(missing !== undefined)(missing === undefined ? 'PgBouncer' : `Pg
     const effects = memoryEffectLog();
     const { begin } = effects;
     effects.begin = async (part) => {
-      void vi.waitUntil(async () => (await open()) === 1, { interval: 5, timeout: 60_000 }).then(() => proxy.cut());
+      await bed.whileRowsWait(() => proxy.cut());
       return await begin.call(effects, part);
     };
     expect(await load(object, { effects })).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });

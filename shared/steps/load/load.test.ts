@@ -242,18 +242,13 @@ describe('a server that goes away', () => {
       const object = await bench.land(`${stage}.csv`, rowsOf(20_000));
       const effects = memoryEffectLog();
       const { begin, write } = effects;
-      const cut = async (): Promise<void> => {
-        if (stage === 'PREPARING')
-          await vi.waitUntil(async () => (await leftover()) === 1, { interval: 5, timeout: 60_000 });
-        proxy.cut();
-      };
       effects.begin = async (part) => {
-        if (stage === 'PREPARING') void cut();
+        if (stage === 'PREPARING') await bed.whileRowsWait(() => proxy.cut());
         return await begin.call(effects, part);
       };
       effects.write = async (part, written, facts) => {
         await write.call(effects, part, written, facts);
-        if (written === stage) await cut();
+        if (written === stage) proxy.cut();
       };
       const options = { jobId: `job-${stage}`, effects };
       expect(await load(object, options)).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });

@@ -68,7 +68,7 @@ export function heldAndNotified(running: () => TestFleet, largeBytes: number): v
   async function holdFile(name: string): Promise<string> {
     await fleet.put(`${TENANT}/watched/${name}`, 'x'.repeat(largeBytes + 1));
     const held = () => portalNotices(name).find(({ notice }) => notice === 'held')?.jobs[0]?.id;
-    return await fleet.waitUntil(`${name} is reported as held`, held, 40_000);
+    return await fleet.waitUntil(`${name} is reported as held`, held, 60_000);
   }
 
   const untilNotified = (name: string, notices: readonly string[]) =>
