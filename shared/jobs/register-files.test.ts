@@ -12,9 +12,12 @@ import { wakeFiles } from './wake-files.ts';
 
 let sql: Sql;
 
-useTestDatabase((opened) => {
-  sql = opened;
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 20 },
+);
 
 beforeEach(async () => {
   await emptyTables(sql, 'tenants', 'audit_events', 'outbox', 'uploads');
@@ -102,6 +105,42 @@ test('flags content that came before, under another name and under the same', as
     first?.id,
     null,
   ]);
+});
+
+test('flags content that comes twice in one batch of events, the later upload', async () => {
+  const contentHash = 'CRC64NVME:twice';
+  const uploadedAt = (second: number) => ({ contentHash, uploadedAt: `2026-01-02T03:04:0${second}Z` });
+  const [later, first, other] = [arrivedObject(uploadedAt(7)), arrivedObject(uploadedAt(6)), arrivedObject()];
+  const { files } = await registerFiles(sql, [later, first, other], 'ingestor');
+  expect(new Map(files.map(({ id, duplicateOf }) => [id, duplicateOf]))).toEqual(
+    new Map([
+      [first.id, null],
+      [later.id, first.id],
+      [other.id, null],
+    ]),
+  );
+  const queued = await sql`SELECT detail ->> 'duplicateOf' AS of FROM audit_events WHERE file_id = ${later.id}`;
+  expect(queued).toEqual([{ of: first.id }]);
+});
+
+test('flags all but one of what many ingestors register in the same moment', async () => {
+  const object = () => arrivedObject({ contentHash: 'CRC64NVME:many' });
+  await Promise.all(Array.from({ length: 20 }, () => registerFiles(sql, [object()], 'ingestor')));
+  const [first, ...others] = await sql`SELECT id FROM files WHERE duplicate_of IS NULL`;
+  expect([others, await sql`SELECT 1 FROM files WHERE duplicate_of = ${first?.id}`]).toMatchObject([
+    [],
+    { length: 19 },
+  ]);
+});
+
+test('flags content of which the row was there before its event, as that of a file that was fetched', async () => {
+  const contentHash = 'CRC64NVME:fetched';
+  const earlier = arrivedObject({ contentHash });
+  await registerFiles(sql, [earlier], 'ingestor');
+  const fetched = arrivedObject({ status: 'UPLOADED', quietMs: 60_000 });
+  await registerFiles(sql, [fetched], 'partner-worker');
+  const { files } = await registerFiles(sql, [{ ...fetched, contentHash, status: 'QUEUED' }], 'ingestor');
+  expect(files.map(({ duplicateOf }) => duplicateOf)).toEqual([earlier.id]);
 });
 
 test('takes no ETag for a digest: without a hash of the content nothing is flagged', async () => {

@@ -4,10 +4,12 @@
  * In:  object versions, each `QUEUED` (its upload is whole), `UPLOADED` (wait until it is known to be) or `QUARANTINED`.
  * Out: the files that this call made or moved on, with the wake-up to send for those now `QUEUED`, and the objects that the database
  *      refuses. What was registered before and has nothing new to say is absent.
+ * Content that came before is flagged, of two in one batch the later upload. Whether another process registers the same content in the same moment
+ * is asked afterwards, in a statement of its own: of two side by side the later one sees both.
  * Events: `file.uploaded`, `file.queued`, `file.quarantined`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet, toJsonb } from '#shared/db/run-statements.ts';
+import { repeatOnDeadlock, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
 import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
@@ -69,12 +71,43 @@ export async function registerFiles(
     keyOf: objectKey,
     run: (rows) => registerSet(sql, rows, actor),
   });
+  const flagged = await flagSimultaneous(sql, results.flat());
   const errors = new Map(refused.map(({ row, error }) => [objectKey(row), String(error)]));
   const reasons = objects.flatMap((object) => {
     const reason = errors.get(objectKey(object));
     return reason === undefined ? [] : [[object.id, reason] as const];
   });
-  return { files: results.flat(), refused: new Map(reasons) };
+  const files = results
+    .flat()
+    .map((file) => ({ ...file, duplicateOf: file.duplicateOf ?? flagged.get(file.id) ?? null }));
+  return { files, refused: new Map(reasons) };
+}
+
+/** No statement that registers takes longer. */
+const SIMULTANEOUS_MS = 120_000;
+const MOST_SIMULTANEOUS = 100;
+
+/** By id, of what file each is a duplicate. Of what was registered so long ago nothing is looked at: those found it themselves. */
+async function flagSimultaneous(sql: Sql, registered: readonly RegisteredFile[]): Promise<Map<string, string>> {
+  const unflagged = registered.filter(({ duplicateOf }) => duplicateOf === null).map(({ id }) => id);
+  if (unflagged.length === 0) return new Map();
+  const isOfContent = sql`f.tenant_id = c.tenant_id AND f.content_hash = c.content_hash AND f.size_bytes = c.size_bytes
+          AND f.created_at > now() - ${SIMULTANEOUS_MS}::int * interval '1 ms' AND f.duplicate_of IS NULL`;
+  const rows = await repeatOnDeadlock(
+    () => sql<{ id: string; duplicateOf: string }[]>`
+    WITH content AS MATERIALIZED (
+      SELECT DISTINCT tenant_id, content_hash, size_bytes FROM files
+      WHERE id = ANY(${unflagged}::uuid[]) AND content_hash IS NOT NULL AND size_bytes > 0),
+    later AS MATERIALIZED (
+      SELECT same.id, first.id AS first_id FROM content c
+      CROSS JOIN LATERAL (SELECT f.id FROM files f WHERE ${isOfContent} ORDER BY f.created_at, f.id LIMIT 1) AS first
+      CROSS JOIN LATERAL (
+        SELECT f.id FROM files f WHERE ${isOfContent} AND f.id <> first.id ORDER BY f.created_at, f.id LIMIT ${MOST_SIMULTANEOUS}) AS same),
+    locked AS MATERIALIZED (SELECT id FROM files WHERE id IN (SELECT id FROM later) ORDER BY id FOR UPDATE)
+    UPDATE files f SET duplicate_of = l.first_id FROM later l JOIN locked USING (id) WHERE f.id = l.id
+    RETURNING f.id, f.duplicate_of AS "duplicateOf"`,
+  );
+  return new Map(rows.map(({ id, duplicateOf }) => [id, duplicateOf]));
 }
 
 /** Two events of one object in one batch: the one that says more counts. */
@@ -112,6 +145,10 @@ function registerSet(
     numbered AS MATERIALIZED (
       SELECT in_order.*, CASE WHEN status = 'QUEUED' THEN nextval('file_order') END AS seq
       FROM (SELECT * FROM input ORDER BY "uploadedAt", place OFFSET 0) AS in_order),
+    fresh AS (
+      SELECT id, first_value(id) OVER (PARTITION BY "tenantId", "contentHash", "sizeBytes" ORDER BY "uploadedAt", place) AS first_id
+      FROM numbered n WHERE "contentHash" IS NOT NULL AND "sizeBytes" > 0 AND NOT EXISTS (
+        SELECT FROM files f WHERE (f.bucket, f.key, f.version_id) = (n.bucket, n.key, n."versionId"))),
     -- Of what came over HTTP: who sent it. The id is in the metadata that the API gave the object; a key of others proves nothing.
     sender AS (
       SELECT n.id, u.id AS upload_id, u.source, u.uploaded_by FROM numbered n JOIN uploads u
@@ -133,15 +170,15 @@ function registerSet(
         CASE WHEN status = 'UPLOADED' THEN now() + "quietMs" * interval '1 ms' END,
         CASE WHEN status = 'QUARANTINED' THEN now() END,
         head, "contentHash", sequencer,
-        (SELECT d.id FROM files d
+        coalesce((SELECT d.id FROM files d
          WHERE d.tenant_id = "tenantId" AND d.content_hash = "contentHash" AND d.size_bytes = "sizeBytes" AND "sizeBytes" > 0
            AND (d.bucket, d.key, d.version_id) <> (numbered.bucket, numbered.key, numbered."versionId")
-         ORDER BY d.created_at LIMIT 1)
+         ORDER BY d.created_at LIMIT 1), (SELECT nullif(f.first_id, f.id) FROM fresh f WHERE f.id = numbered.id))
       FROM numbered ORDER BY bucket, key, "versionId"
       ON CONFLICT (bucket, key, version_id) DO UPDATE SET
         status = excluded.status, uploaded_at = excluded.uploaded_at, order_seq = excluded.order_seq,
         head = coalesce(excluded.head, f.head), content_hash = coalesce(excluded.content_hash, f.content_hash),
-        sequencer = coalesce(excluded.sequencer, f.sequencer),
+        sequencer = coalesce(excluded.sequencer, f.sequencer), duplicate_of = coalesce(f.duplicate_of, excluded.duplicate_of),
         uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
         source = CASE WHEN f.source = 'pull' THEN f.source ELSE excluded.source END, error_code = excluded.error_code, error_cause = excluded.error_cause,
         error_message = excluded.error_message, wakes = f.wakes + excluded.wakes, woken_at = excluded.woken_at,
