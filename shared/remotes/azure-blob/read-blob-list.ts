@@ -1,5 +1,6 @@
 /** Reads the replies to List Blobs and Get Block List as they come: memory does not grow with them, and no entity is expanded. */
 import { SaxesParser } from 'saxes';
+import { boundEntries } from '../https/bound-entries.ts';
 import { timeOf } from '../https/https-requests.ts';
 import type { RemoteEntry } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
@@ -25,10 +26,12 @@ async function* readElements(
   const refuse = (): never => {
     throw new RemoteError('listing-unknown', 'the server lists in a form that is not known');
   };
+  const bound = boundEntries(parser, refuse);
   parser.on('error', refuse);
   parser.on('doctype', refuse);
   parser.on('opentag', ({ name, attributes }) => {
     depth += 1;
+    bound.check(depth);
     text = '';
     if (depth === 1) isRoot = name === root;
     if (elements.has(name)) within = { element: name, texts: Object.create(null) };
@@ -46,10 +49,12 @@ async function* readElements(
     } else if (within !== undefined) within.texts[name] ??= text;
     else found.push({ element: name, texts: { text } });
     text = '';
+    if (within === undefined) bound.ended();
   });
   const decoder = new TextDecoder('utf-8');
   for await (const bytes of body) {
     parser.write(decoder.decode(bytes, { stream: true }));
+    bound.check(depth);
     yield* found;
     found = [];
   }

@@ -1,5 +1,6 @@
 /** Reads the reply to PROPFIND (RFC 4918) as it comes: memory does not grow with the listing, and no entity is expanded. */
 import { SaxesParser } from 'saxes';
+import { boundEntries } from '../https/bound-entries.ts';
 import { timeOf } from '../https/https-requests.ts';
 import { RemoteError } from '../remote-error.ts';
 
@@ -29,10 +30,12 @@ export async function* readMultistatus(body: AsyncIterable<Uint8Array>): AsyncIt
   const refuse = (): never => {
     throw new RemoteError('listing-unknown', 'the server lists in a form that is not known');
   };
+  const bound = boundEntries(parser, refuse);
   parser.on('error', refuse);
   parser.on('doctype', refuse);
   parser.on('opentag', ({ local, uri }) => {
     depth += 1;
+    bound.check(depth);
     if (uri !== DAV) return;
     if (depth === 1) isMultistatus = local === 'multistatus';
     if (local === 'response') [texts, isCollection] = [{}, false];
@@ -49,6 +52,7 @@ export async function* readMultistatus(body: AsyncIterable<Uint8Array>): AsyncIt
   parser.on('closetag', ({ local, uri }) => {
     depth -= 1;
     reading = undefined;
+    if (depth === 1) bound.ended();
     if (uri !== DAV || local !== 'response') return;
     const { href = '', getcontentlength = '', getlastmodified = '' } = texts;
     found.push({
@@ -60,6 +64,7 @@ export async function* readMultistatus(body: AsyncIterable<Uint8Array>): AsyncIt
   const decoder = new TextDecoder('utf-8');
   for await (const bytes of body) {
     parser.write(decoder.decode(bytes, { stream: true }));
+    bound.check(depth);
     yield* found;
     found = [];
   }
