@@ -285,9 +285,12 @@ const pushOurs =
       const path = `${place.server.directory}${name}`;
       const temp = `${place.server.directory}.${name}.part`;
       const content = contentOf(join(place.here, name));
-      const { writeAndStat = async () => (await connection.write(temp, content), await connection.stat(temp)) } =
-        connection;
-      if ((await writeAndStat(temp, content)) === undefined) throw new Error(`${name} is not there`);
+      const writeAndStat = async () => {
+        await connection.write(temp, content);
+        return await connection.stat(temp);
+      };
+      if ((await (connection.writeAndStat ?? writeAndStat)(temp, content)) === undefined)
+        throw new Error(`${name} is not there`);
       await connection.rename(temp, path);
     });
   };
