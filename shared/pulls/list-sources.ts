@@ -1,8 +1,9 @@
 /**
  * The engine of sources: a wake-up in, the directory listed, its files seen or triggered.
  *
- * 1. A listing is noted as it comes, `PAGE` entries a statement, whatever its length.
- * 2. Names that could mean another place, or forge a line, and lines that cannot be read are passed over, and the source says so.
+ * 1. A listing is noted `PAGE` entries a statement. Of its names so many are held as `MOST_HELD_CHARACTERS` says, whatever a server sends.
+ * 2. Names that could mean another place, or forge a line, lines that cannot be read, and names that are not held are passed over, and the
+ *    source says so.
  * 3. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -47,6 +48,10 @@ export interface SourceLister {
 }
 
 const PAGE = 1_000;
+/** Of one listing. A server that lists without end would take all memory, and with it the transfers of others. */
+const MOST_HELD_CHARACTERS = 30_000_000;
+/** What an entry takes besides its name: some 200,000 short names are held. */
+const ENTRY_CHARACTERS = 120;
 const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 900_000;
 /** A file that is not ready is looked at again after this at the latest, however seldom its source is listed. */
@@ -76,15 +81,20 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
       stableMs: 'stable' in source.ready ? source.ready.stable : null,
       ageMs: 'age' in source.ready ? source.ready.age : null,
     };
-    const { taken, passedOver } = await gather(source, connection.list(source.directory));
+    const { files, isReady, passedOver } = await gather(source, connection.list(source.directory));
     if (passedOver !== undefined)
       logger.warn(
         { tenant: claimed.tenantId, source: claimed.name, passedOver: passedOver.count },
         'entries of a listing are not taken',
       );
     let noted = 0;
-    for (let at = 0; at < taken.length; at += PAGE) {
-      const page = await describe(source, taken.slice(at, at + PAGE), connection);
+    for (let at = 0; at < files.length; at += PAGE) {
+      const taken = files.slice(at, at + PAGE).map((entry) => ({
+        remotePath: `${source.directory}${entry.name}`,
+        entry,
+        isReady: isReady(entry.name),
+      }));
+      const page = await describe(source, taken, connection);
       if (!(await ask(() => noteListing(sql, facts, page, service)))) throw lostSource(claimed.name);
       noted += page.length;
     }
@@ -205,11 +215,14 @@ function passedOverError(passedOver: PassedOver | undefined): { code: string; me
   return { code: 'SOURCE_ENTRIES_PASSED_OVER', message: `${entries} passed over, the first: ${printable(example)}` };
 }
 
+interface Gathered {
+  readonly files: readonly RemoteEntry[];
+  readonly isReady: (name: string) => boolean;
+  readonly passedOver: PassedOver | undefined;
+}
+
 /** Markers are entries too, so all of them have to be there before any file is ready; of what is not taken nothing is kept. */
-async function gather(
-  source: SourceDocument,
-  entries: AsyncIterable<RemoteEntry>,
-): Promise<{ readonly taken: Taken[]; readonly passedOver: PassedOver | undefined }> {
+async function gather(source: SourceDocument, entries: AsyncIterable<RemoteEntry>): Promise<Gathered> {
   const isMatching = compileGlobs(source.match);
   const isExcluded = compileGlobs(source.exclude);
   const marker = 'marker' in source.ready ? source.ready.marker : undefined;
@@ -218,6 +231,11 @@ async function gather(
   const companions = [marker, sidecar].filter((suffix) => suffix !== undefined);
   const markers = new Set<string>();
   const files: RemoteEntry[] = [];
+  let heldCharacters = 0;
+  const isHeld = (name: string): boolean => {
+    heldCharacters += name.length + ENTRY_CHARACTERS;
+    return heldCharacters <= MOST_HELD_CHARACTERS;
+  };
   let passedOver: PassedOver | undefined;
   const passOver = (example: string): void => {
     passedOver = { count: (passedOver?.count ?? 0) + 1, example: passedOver?.example ?? example };
@@ -225,22 +243,19 @@ async function gather(
   for await (const entry of entries) {
     if (entry.kind === 'unread') passOver(entry.name);
     if (entry.kind !== 'file') continue;
-    if (marker !== undefined && entry.name.endsWith(marker)) markers.add(entry.name.slice(0, -marker.length));
+    if (marker !== undefined && entry.name.endsWith(marker) && isHeld(entry.name))
+      markers.add(entry.name.slice(0, -marker.length));
     if (companions.some((suffix) => entry.name.endsWith(suffix))) continue;
     // What is being fetched has our name.
     if (/\.longshore-[0-9a-f-]{36}$/.test(entry.name)) continue;
     if (!isMatching(entry.name) || isExcluded(entry.name)) continue;
     const size = entry.sizeBytes ?? 0;
     if (size < (source.minSize ?? 0) || size > (source.maxSize ?? Number.POSITIVE_INFINITY)) continue;
-    if (entry.name.includes('/') || !canonicalRemotePath(`${source.directory}${entry.name}`).ok) passOver(entry.name);
-    else files.push(entry);
+    const isSafe = !entry.name.includes('/') && canonicalRemotePath(`${source.directory}${entry.name}`).ok;
+    if (isSafe && isHeld(entry.name)) files.push(entry);
+    else passOver(entry.name);
   }
-  const taken = files.map((entry) => ({
-    remotePath: `${source.directory}${entry.name}`,
-    entry,
-    isReady: marker === undefined || markers.has(entry.name),
-  }));
-  return { taken, passedOver };
+  return { files, isReady: (name) => marker === undefined || markers.has(name), passedOver };
 }
 
 /** Where the listing tells no exact time the file is asked for its own. */
