@@ -9,11 +9,13 @@ import { personActor } from '#shared/access/permissions.ts';
 import { hashToken, newToken } from '#shared/access/random-token.ts';
 import { openSession, type Visitor } from '#shared/access/sessions.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { useAtMost } from '../http/use-once.ts';
 
 const LINK_SECONDS = 900;
 const MOST_TRIES = 5;
 const OF_ADDRESS_AN_HOUR = 5;
 const OF_IP_AN_HOUR = 20;
+const HOUR_MS = 3_600_000;
 
 export interface MailRequest {
   /** Lower case. */
@@ -38,14 +40,11 @@ export async function beginMailSignIn(
   sql: Sql,
   { email, browser, address }: MailRequest,
 ): Promise<MailSignIn | undefined> {
-  const counted = await sql`
-    WITH expired AS (DELETE FROM sign_ins WHERE expires_at < now() - interval '1 day')
-    INSERT INTO sign_ins (id, way, token_hash, email, address, expires_at)
-    SELECT uuid_v7(), 'mail', ${hashToken(newToken())}, ${email}, ${address}, now()
-    WHERE (SELECT count(*) FROM sign_ins WHERE email = ${email} AND created_at > now() - interval '1 hour') < ${OF_ADDRESS_AN_HOUR}
-      AND (SELECT count(*) FROM sign_ins WHERE address = ${address} AND created_at > now() - interval '1 hour') < ${OF_IP_AN_HOUR}
-    RETURNING 1`;
-  if (counted.length === 0) return undefined;
+  // The stranger's own first: one that may ask no more uses nothing of the address up.
+  const isAllowed =
+    (await useAtMost(sql, { thing: `mail sign-in from ${address}`, most: OF_IP_AN_HOUR, inMs: HOUR_MS })) &&
+    (await useAtMost(sql, { thing: `mail sign-in of ${email}`, most: OF_ADDRESS_AN_HOUR, inMs: HOUR_MS }));
+  if (!isAllowed) return undefined;
   const code = String(randomInt(1_000_000)).padStart(6, '0');
   const people = await sql<{ id: string; tenant: string }[]>`
     SELECT p.id, t.name AS tenant FROM people p JOIN tenants t ON t.id = p.tenant_id
@@ -53,6 +52,7 @@ export async function beginMailSignIn(
       AND t.sign_in IS NULL ORDER BY t.name`;
   const links = people.map(({ id, tenant }) => ({ personId: id, tenant, token: newToken() }));
   await sql`
+    WITH expired AS (DELETE FROM sign_ins WHERE expires_at < now() - interval '1 day')
     INSERT INTO sign_ins (id, way, token_hash, browser_hash, code_hash, person_id, expires_at)
     SELECT uuid_v7(), 'mail', token_hash, ${hashToken(browser)}, code_hash, person_id::uuid, now() + ${LINK_SECONDS}::int * interval '1 second'
     FROM unnest(${links.map(({ token }) => hashToken(token))}::text[], ${links.map(({ token }) => hashCode(token, code))}::text[],

@@ -6,6 +6,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { createTestBrowser, signInByLink, type TestBrowser } from '#testkit/beds/test-browser.ts';
 
+import { runBehind } from '#testkit/checks/run-behind.ts';
+import { beginMailSignIn } from './mail-sign-ins.ts';
+
 const PORTAL = 'https://portal.example';
 
 let api: TestApi;
@@ -47,6 +50,7 @@ beforeEach(async () => {
   mails = [];
   isHeld = false;
   await api.sql`DELETE FROM sign_ins`;
+  await api.sql`DELETE FROM used_once`;
 });
 
 let count = 0;
@@ -68,8 +72,8 @@ async function tokensMailed(email: string): Promise<string[]> {
   const own = () => mails.filter(({ to }) => to[0] === email);
   await expect.poll(() => own().length).toBe(1);
   return [
-    ...mails[0]!.body
-      .replaceAll('=\r\n', '')
+    ...own()[0]!
+      .body.replaceAll('=\r\n', '')
       .replaceAll('=3D', '=')
       .matchAll(/#mail=([\w-]{43})/g),
   ].map(([, token]) => token!);
@@ -150,11 +154,23 @@ test('five an hour for an address, whether anybody has it or not', async () => {
   }
 });
 
+test('five an hour for an address, also of those who ask in the same moment', async () => {
+  const { email } = await invite();
+  const ask = (sql: typeof api.sql, address: string) => beginMailSignIn(sql, { email, browser: 'a browser', address });
+  for (let time = 1; time <= 4; time += 1) expect(await ask(api.sql, `192.0.2.${time}`)).toBeDefined();
+  const last = await runBehind(
+    api.sql,
+    async (other) => expect(await ask(other, '192.0.2.5')).toBeDefined(),
+    () => ask(api.sql, '192.0.2.6'),
+  );
+  expect(last).toBeUndefined();
+});
+
 test('twenty an hour from one network address', async () => {
   const browser = createTestBrowser(api.app);
   for (let time = 0; time < 20; time += 1) await askFor(browser, `nobody${time}@acme.example`);
   expect(await browser.post('/auth/mail', { email: 'one-more@acme.example' })).toMatchObject({ status: 429 });
-  await api.sql`UPDATE sign_ins SET created_at = now() - interval '61 minutes', expires_at = now() - interval '61 minutes'`;
+  await api.sql`UPDATE used_once SET expires_at = expires_at - interval '61 minutes'`;
   await askFor(browser, 'one-more@acme.example');
 });
 

@@ -103,7 +103,7 @@ export const signIns = pgTable(
     codeTries: integer('code_tries').notNull().default(0),
     keyId: uuid('key_id').references(() => apiKeys.id),
     personId: uuid('person_id').references(() => people.id),
-    /** That was asked for, whether anybody has it or not. */
+    /** With `address`: of the version before, which counted by them. */
     email: text('email'),
     /** Whose provider it is; null for the operators'. */
     tenantId: text('tenant_id').references(() => tenants.id),
