@@ -177,6 +177,30 @@ test('the next page may be a link, of the same server only', async () => {
   expect(api.asked).toEqual(['GET /items', 'GET /items', 'GET /items?skip=1']);
 });
 
+test('of entries that are long, no more are kept than a worker bears; the others are looked up again', async () => {
+  const [pages, perPage] = [10, 4];
+  const entryOf = (index: number) => ({ id: `${index}`, name: `f${index}`, size: 1, note: 'n'.repeat(1_500_000) });
+  const api = await startApi(({ url = '' }, response) => {
+    const page = Number(URL.parse(url, 'https://x')?.searchParams.get('page') ?? Number.NaN);
+    if (url.startsWith('/entry/')) response.end(JSON.stringify({ ...entryOf(Number(url.slice(7))), size: 2 }));
+    else {
+      const entries = Array.from({ length: perPage }, (_, index) => entryOf(page * perPage + index));
+      response.end(JSON.stringify({ entries, ...(page + 1 < pages && { next: `/list?page=${page + 1}` }) }));
+    }
+  });
+  const connection = await open(api, {
+    list: { path: '/list', query: { page: '0' }, entries: 'entries', next: { link: 'next' } },
+    fetch: { path: '/files/{{ record.id }}' },
+    entry: { path: '/entry/{{ record.id }}' },
+  });
+  expect(await gather(connection.list('/4711/'))).toHaveLength(pages * perPage);
+  const listed = api.asked.length;
+  expect(await connection.stat('/4711/f0')).toMatchObject({ sizeBytes: 2 });
+  expect(api.asked.slice(listed)).toEqual(['GET /entry/0']);
+  expect(await connection.stat('/4711/f39')).toMatchObject({ sizeBytes: 1 });
+  expect(api.asked.slice(listed).filter((asked) => asked.startsWith('GET /list'))).toHaveLength(pages);
+});
+
 test('a token that is refused, of an account or for a file, is tried once', async () => {
   const api = await startApi((request, response, body) => {
     if (request.url !== '/token') return void response.writeHead(401).end('hush');

@@ -20,8 +20,14 @@ type Entry = Readonly<Record<string, unknown>>;
 const MOST_PAGE_BYTES = 16 * 1_048_576;
 const MOST_PAGES = 10_000;
 const MOST_REDIRECTS = 3;
-/** Entries of the directory that was listed last, whose files are asked for next. */
-const MOST_KNOWN = 100_000;
+/** Of the replies whose entries are kept: those of the directory that was listed last, whose files are asked for next. Others are looked up. */
+const MOST_KNOWN_BYTES = 32 * 1_048_576;
+
+interface Page {
+  readonly entries: readonly unknown[];
+  /** Of the reply. */
+  readonly bytes: number;
+}
 
 export class HttpConnection implements RemoteConnection {
   readonly unsureTailBytes = Number.MAX_SAFE_INTEGER;
@@ -57,8 +63,10 @@ export class HttpConnection implements RemoteConnection {
 
   async *list(directory: string): AsyncIterable<RemoteEntry> {
     this.#known.clear();
-    for await (const { name, entry } of this.#entries(directory)) {
-      if (this.#known.size < MOST_KNOWN) this.#known.set(`${directory}${name}`, entry);
+    let knownBytes = 0;
+    for await (const { name, entry, bytes } of this.#entries(directory)) {
+      knownBytes += bytes;
+      if (knownBytes <= MOST_KNOWN_BYTES) this.#known.set(`${directory}${name}`, entry);
       yield { name, kind: 'file', sizeBytes: this.#sizeOf(entry), modifiedAt: this.#timeOf(entry) };
     }
   }
@@ -128,27 +136,30 @@ export class HttpConnection implements RemoteConnection {
     return entry;
   }
 
-  async *#entries(directory: string): AsyncIterable<{ readonly name: string; readonly entry: Entry }> {
+  /** `bytes`: what an entry takes of its page, on average. */
+  async *#entries(
+    directory: string,
+  ): AsyncIterable<{ readonly name: string; readonly entry: Entry; readonly bytes: number }> {
     const { name: namePath, size, only, onlyWith = size } = this.#remote.list;
     for await (const page of this.#pages(directory))
-      for (const entry of page) {
+      for (const entry of page.entries) {
         if (!isEntry(entry) || readPath(entry, onlyWith) === undefined) continue;
         if (Object.entries(only).some(([path, value]) => textAt(entry, path) !== String(value))) continue;
         const name = textAt(entry, namePath);
-        if (name !== undefined && name !== '') yield { name, entry };
+        if (name !== undefined && name !== '') yield { name, entry, bytes: page.bytes / page.entries.length };
       }
   }
 
-  async *#pages(directory: string): AsyncIterable<readonly unknown[]> {
+  async *#pages(directory: string): AsyncIterable<Page> {
     const { list } = this.#remote;
     const { next } = list;
     let token = '';
     let request = this.#request(list, valuesOf(directory, {}, token));
     for (let left = MOST_PAGES; left > 0; left -= 1) {
-      const reply = await this.#json('list the directory', request);
+      const { reply, bytes } = await this.#replied('list the directory', request);
       const entries = list.entries === undefined ? reply : readPath(reply, list.entries);
       if (!Array.isArray(entries)) throw new RemoteError('listing-unknown', 'the reply has no list of files');
-      yield entries;
+      yield { entries, bytes };
       if (next === undefined) return;
       if ('link' in next) {
         const link = isEntry(reply) && Object.hasOwn(reply, next.link) ? reply[next.link] : undefined;
@@ -196,6 +207,10 @@ export class HttpConnection implements RemoteConnection {
   }
 
   async #json(doing: string, request: HttpsRequest): Promise<unknown> {
+    return (await this.#replied(doing, request)).reply;
+  }
+
+  async #replied(doing: string, request: HttpsRequest): Promise<{ readonly reply: unknown; readonly bytes: number }> {
     const headers = { accept: 'application/json', 'accept-encoding': 'identity', ...request.headers };
     const { headers: replied, body } = await this.#requests.ask(doing, { ...request, headers });
     const pieces: Uint8Array[] = [];
@@ -205,7 +220,7 @@ export class HttpConnection implements RemoteConnection {
       if (bytes > MOST_PAGE_BYTES) throw new RemoteError('listing-unknown', 'a page of the listing is over 16 MiB');
       pieces.push(piece);
     }
-    return readReply({ body: Buffer.concat(pieces), headers: replied });
+    return { reply: await readReply({ body: Buffer.concat(pieces), headers: replied }), bytes };
   }
 
   async #askAlong(request: HttpsRequest): Promise<HttpsReply> {
