@@ -565,7 +565,8 @@ export const ERROR_CODES = {
   },
   REMOTE_LISTING_UNKNOWN: {
     meaning: 'A remote lists its files in a form that Longshore does not know.',
-    remedy: 'Report the first line of the listing, which is in the message.',
+    remedy:
+      'The first line of the listing is in the message. Set `dialect: zos` for data sets of z/OS; the guide to sources says which forms are read.',
   },
   SOURCE_ENTRIES_PASSED_OVER: {
     meaning:
