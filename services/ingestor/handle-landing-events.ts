@@ -13,6 +13,7 @@ import { isSftpEvent, type LandingEvent } from '#shared/messages/landing-events.
 import type { Received } from '#shared/queue/define-message.ts';
 import type { HandlerContext } from '#shared/queue/dispatcher.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
+import type { RightOfWay } from '#shared/queue/right-of-way.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { recordSftpActions } from '#shared/sftp/record-sftp-actions.ts';
 import type { IngestorMetrics } from './metrics.ts';
@@ -23,6 +24,9 @@ export interface HandleLandingEventsOptions {
   readonly actor: string;
   readonly takeArrivals: TakeArrivals;
   readonly passOnFlood: PassOnFlood;
+  readonly isUrgent: (event: LandingEvent) => boolean;
+  /** Of what is urgent, over what was passed on. */
+  readonly rightOfWay: RightOfWay;
   /** The name in rows of the bucket that an event names. */
   readonly recordedBucket: (bucket: string) => string;
   readonly metrics: Pick<IngestorMetrics, 'events' | 'mailEvents'>;
@@ -32,7 +36,7 @@ export interface HandleLandingEventsOptions {
 const UNDECIDED_AGAIN_MS = 3_000;
 
 export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
-  const { sql, actor, takeArrivals, passOnFlood, recordedBucket, metrics, logger } = options;
+  const { sql, actor, takeArrivals, passOnFlood, isUrgent, rightOfWay, recordedBucket, metrics, logger } = options;
   async function storeMails(received: readonly Received<LandingEvent>[]): Promise<void> {
     const mails = received.flatMap(({ message }) => (message.type === 'mail event' ? [message] : []));
     if (mails.length === 0) return;
@@ -74,12 +78,13 @@ export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
     received: readonly Received<LandingEvent>[],
     { signal, queue }: Pick<HandlerContext, 'signal' | 'queue'>,
   ): Promise<Disposition[]> => {
+    if (queue === 'landing-overflow') return await rightOfWay.after(() => handle(received, signal), signal);
     const passed = await passOnFlood(received, queue);
+    const kept = received.filter((one) => !passed.has(one));
     const remaining = (
-      await handle(
-        received.filter((one) => !passed.has(one)),
-        signal,
-      )
+      kept.some(({ message }) => isUrgent(message))
+        ? await rightOfWay.first(() => handle(kept, signal))
+        : await handle(kept, signal)
     ).values();
     for (const { message } of passed) metrics.events.inc({ event: message.type, outcome: 'overflow' });
     return received.map((one) => (passed.has(one) ? acknowledge : (remaining.next().value ?? leave)));

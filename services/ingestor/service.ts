@@ -8,7 +8,8 @@ import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { recordedBucket, recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { LANDING_EVENTS, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
+import { LANDING_EVENTS, type LandingEvent, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
+import { createRightOfWay } from '#shared/queue/right-of-way.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -59,11 +60,14 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
           tracing,
           logger,
         });
+        const isUrgent = (event: LandingEvent) => directory.isUrgent(tenantIn(event));
         const handle = createHandleLandingEvents({
           sql,
           actor: NAME,
           takeArrivals,
           passOnFlood: createPassOnFlood({ directory, sender: senderTo('landing-overflow') }),
+          isUrgent,
+          rightOfWay: createRightOfWay(),
           recordedBucket: (bucket) => recordedBucket(bucket, config),
           metrics,
           logger,
@@ -71,7 +75,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
         return {
           handling: {
             handleBatch: handle,
-            urgent: { isUrgent: (event) => directory.isUrgent(tenantIn(event)), hold: HELD_EVENTS },
+            urgent: { isUrgent, hold: HELD_EVENTS },
             deadlineMs: DEADLINE_MS,
           },
         };

@@ -6,6 +6,7 @@ import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { createRightOfWay } from '#shared/queue/right-of-way.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import type { RouterConfig } from './config.ts';
@@ -15,6 +16,8 @@ import { createRouterMetrics } from './metrics.ts';
 const DEADLINE_MS = 60_000;
 /** Of a flood, so many are looked through for those of the lane platinum. */
 const HELD_FILES = 1_000;
+/** More files that wait together are a flood. */
+const FLOOD_FILES = 10;
 const READ_TIMEOUT_MS = 5_000;
 /** For what is read of one file, so that a batch ends long before its deadline. */
 const DECIDE_TIMEOUT_MS = 10_000;
@@ -63,9 +66,16 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
           tracing,
           logger,
         });
+        const rightOfWay = createRightOfWay();
         return {
           handling: {
-            handleBatch: (received) => handle(received),
+            handleBatch: (received, { signal }) => {
+              if (received.some(({ message }) => message.isUrgent === true))
+                return rightOfWay.first(() => handle(received));
+              return received.length > FLOOD_FILES
+                ? rightOfWay.after(() => handle(received), signal)
+                : handle(received);
+            },
             urgent: { isUrgent: ({ isUrgent }) => isUrgent === true, hold: HELD_FILES },
             // Statements side by side do not see each other's jobs, and would let more in than the window holds.
             batch: { maxConcurrent: 1 },
