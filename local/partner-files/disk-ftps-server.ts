@@ -1,7 +1,11 @@
 /** An FTPS server (explicit TLS) over a directory, as a partner's is: for the examples and for tests. */
 import { timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { FtpSrv } from 'ftp-srv';
 import type { DiskServer, PartnerUser } from './disk-sftp-server.ts';
+
+/** The reply to AUTH (RFC 4217, 4). */
+const TLS_BEGINS = 234;
 
 export async function startDiskFtpsServer({
   host,
@@ -40,6 +44,7 @@ export async function startDiskFtpsServer({
     if (isAccepted) resolve({ root: known.directory });
     else reject(new Error('not accepted'));
   });
+  (server as unknown as NodeJS.EventEmitter).on('connect', ({ connection }) => keepHandshake(connection));
   server.on('client-error', () => {});
   (server as unknown as NodeJS.EventEmitter).on('server-error', () => {});
   await server.listen();
@@ -49,6 +54,22 @@ export async function startDiskFtpsServer({
     async stop() {
       await server.close();
     },
+  };
+}
+
+interface ServedConnection {
+  readonly commandSocket: Socket;
+  reply(options: unknown, ...letters: unknown[]): PromiseLike<unknown>;
+}
+
+/** ftp-srv sets up TLS some ticks after its reply to AUTH: a handshake that came first would be commands, and their replies in the clear. */
+function keepHandshake(connection: ServedConnection): void {
+  const reply = connection.reply.bind(connection);
+  connection.reply = (options, ...letters) => {
+    if (options !== TLS_BEGINS) return reply(options, ...letters);
+    connection.commandSocket.write(`${TLS_BEGINS} TLS begins\r\n`);
+    // biome-ignore lint/suspicious/noThenProperty: a promise would wait for a tick.
+    return { then: async (setUp) => await setUp?.(undefined) } as PromiseLike<unknown>;
   };
 }
 

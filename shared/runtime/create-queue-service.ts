@@ -60,7 +60,8 @@ export interface OpenedService<Messages extends WorkerMessages> {
   drain?(): void;
   /** After the last handler; bounded by a second. */
   flush?(): Promise<unknown>;
-  close?(): void;
+  /** Bounded by three seconds; the database is there until then. */
+  close?(): Promise<unknown> | void;
 }
 
 export interface QueueServiceOptions<Messages extends WorkerMessages> {
@@ -98,6 +99,8 @@ const DATABASE_TIMEOUT_MS = 5_000;
 const SEEN_EVERY_MS = 20_000;
 /** For the last statements, when handlers did not end in time. */
 const FLUSH_MS = 1_000;
+/** For giving back what others wait for, such as connections to partners' servers. */
+const CLOSE_MS = 3_000;
 
 export function createQueueService<const Messages extends WorkerMessages>(
   { name, queues, messages, sendsTo, s3 = [], open, besides }: QueueServiceOptions<Messages>,
@@ -185,7 +188,7 @@ export function createQueueService<const Messages extends WorkerMessages>(
       const stopped = { timeoutMs: config.LONGSHORE_DRAIN_MS };
       await Promise.all(workers.map((worker) => worker.stop(stopped)));
       await Promise.race([opened?.flush?.(), delay(FLUSH_MS, undefined, { ref: false })]);
-      opened?.close?.();
+      await Promise.race([opened?.close?.(), delay(CLOSE_MS, undefined, { ref: false })]);
       await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       for (const client of [sqs, ...s3]) client.destroy();
     },
