@@ -674,7 +674,7 @@ export const ERROR_CODES = {
     remedy: 'Ask the sender to send the complete file again, or correct `minSize`.',
   },
   FILE_TOO_LARGE: {
-    meaning: 'The file is larger than its route allows.',
+    meaning: 'The file is larger than its route allows, or than is fetched from a remote (671 GB).',
     remedy: 'Ask the sender to split the file, or correct `maxSize`.',
   },
   NAME_MISMATCH: {

@@ -8,7 +8,7 @@
 
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { PULL_MARK } from '#shared/files/copies/pull-multipart.ts';
+import { MOST_PULLED_BYTES, PULL_MARK } from '#shared/files/copies/pull-multipart.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
@@ -53,6 +53,11 @@ export async function fetchPull(
 ): Promise<void> {
   const held: HeldPull = pull;
   const before = await claimFile(connection, pull, plan);
+  if (before.sizeBytes > MOST_PULLED_BYTES)
+    throw new LongshoreError(
+      'FILE_TOO_LARGE',
+      `the remote gives it ${before.sizeBytes} bytes; at most ${MOST_PULLED_BYTES} are fetched`,
+    );
   const identity = identityOf(before);
   // What the listing did not tell is no difference.
   if (pull.source !== null && pull.identity !== null && !isSame(pull.identity, identity))

@@ -422,6 +422,25 @@ test('a source tells of entries that it passes over, fetches the others, and for
   }
 });
 
+test.each([700_000_000_000, Number.MAX_SAFE_INTEGER])(
+  'a file of which the remote says that it has %i bytes is not begun',
+  async (size) => {
+    const server = await startScriptedFtpsServer({ SIZE: ({ reply }) => reply(`213 ${size}`) });
+    const puller = bed.startWorker();
+    try {
+      await bed.clear();
+      await bed.useServer(server);
+      const id = await bed.trigger('/in/huge.bin');
+      await bed.settle(puller);
+      expect(await bed.read(id)).toMatchObject({ status: 'ERROR', error_cause: 'FILE_TOO_LARGE', attempts: 1 });
+      expect(server.commands.filter((command) => /^(?:RETR|DELE)/.test(command))).toEqual([]);
+    } finally {
+      await puller.stop();
+      await server.stop();
+    }
+  },
+);
+
 test('of a listing that is longer than a worker holds the first names are taken, and the source says that others are not', async () => {
   const entries = 34_000;
   const server = await startScriptedFtpsServer({

@@ -61,7 +61,7 @@ export interface OpenedService<Messages extends WorkerMessages> {
   /** After the last handler; bounded by a second. */
   flush?(): Promise<unknown>;
   /** Bounded by three seconds; the database is there until then. */
-  close?(): Promise<unknown> | void;
+  close?(): Promise<unknown>;
 }
 
 export interface QueueServiceOptions<Messages extends WorkerMessages> {

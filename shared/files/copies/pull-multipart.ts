@@ -32,6 +32,9 @@ export interface PullParts {
 /** Metadata by which the version of a pull is known. */
 export const PULL_MARK = 'longshore-pull';
 const MOST_PARTS = 10_000;
+/** Two parts are in memory, whatever a remote says that a file has. */
+const LARGEST_PART_BYTES = 64 * 1_048_576;
+export const MOST_PULLED_BYTES = MOST_PARTS * LARGEST_PART_BYTES;
 const MOST_VERSIONS = 100;
 
 export async function pullMultipart(parts: PullParts, request: PullObjectRequest): Promise<PulledObject> {
