@@ -33,6 +33,8 @@ export async function tickCampaigns(
       jobId: campaignId,
       lines,
       states: ['AMBIGUOUS'],
+      // A process that stood still since it found them sends none a third time.
+      keyGeneration: 0,
       asNew: true,
       actor: options.actor,
       reason,

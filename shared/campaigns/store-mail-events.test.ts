@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
+import { reopenRecords } from '#shared/records/reopen-records.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
@@ -23,6 +24,16 @@ const AT = '2026-06-01T10:00:00Z';
 const address = (line: number) => `r${line}@example.com`;
 
 beforeEach(async () => {
+  await emptyTables(
+    sql,
+    'mail_events',
+    'suppressions',
+    'senders',
+    'campaigns',
+    'campaign_stats',
+    'notice_channels',
+    'outbox',
+  );
   await seedTenant(sql).catch(() => undefined);
   campaignId = await seedCampaign();
 });
@@ -154,7 +165,6 @@ test('a hard bounce suppresses for half a year, a complaint for good, a soft bou
 });
 
 test('soft bounces of three campaigns suppress, also in one batch of events or in three at the same moment', async () => {
-  await emptyTables(sql, 'mail_events', 'suppressions');
   const reasonsOf = async (line: number) =>
     (await findSuppressions(sql, { tenantId: TEST_TENANT, address: address(line) })).map(({ reason }) => reason);
   const [second, third] = [await seedCampaign(), await seedCampaign()];
@@ -185,7 +195,7 @@ test('a mail of which nothing is heard is sent once more where its sender says s
   const doubt = async () => {
     await sql`
       UPDATE records SET state = 'AMBIGUOUS', error_code = 'SEND_ERROR', error_cause = 'SEND_UNKNOWN', chunk_id = NULL,
-        updated_at = now() - interval '20 minutes' WHERE job_id = ${campaignId} AND line IN (2, 3)`;
+        next_attempt_at = NULL, updated_at = now() - interval '20 minutes' WHERE job_id = ${campaignId} AND line IN (2, 3)`;
     await tickCampaigns(sql, { actor: 'test' });
     return await sql`
       SELECT line::int, state, key_generation AS "keyGeneration" FROM records WHERE job_id = ${campaignId} AND line IN (2, 3) ORDER BY line`;
@@ -202,6 +212,17 @@ test('a mail of which nothing is heard is sent once more where its sender says s
   ]);
   await sql`UPDATE records SET state = 'SUCCESS' WHERE job_id = ${campaignId} AND line = 3`;
   expect((await doubt())[0]).toEqual(inDoubt(2, 1));
+  // By a process that found it before it was sent again, and stood still since.
+  const late = {
+    jobId: campaignId,
+    lines: [2],
+    states: ['AMBIGUOUS'] as const,
+    asNew: true,
+    actor: 'test',
+    reason: 'x',
+  };
+  expect(await reopenRecords(sql, { ...late, keyGeneration: 0 })).toBe(0);
+  expect(await reopenRecords(sql, late)).toBe(1);
 });
 
 test('channels that ask hear of the stages of a campaign, once each', async () => {

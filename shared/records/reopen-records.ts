@@ -27,6 +27,8 @@ export interface RecordFilter {
   /** Any of them when absent. */
   readonly codes?: readonly string[] | undefined;
   readonly lines?: readonly number[] | undefined;
+  /** Those whose calls have this generation of their key: whoever read them before finds none that were called again since. */
+  readonly keyGeneration?: number | undefined;
 }
 
 export interface ReopenRecords extends RecordFilter {
@@ -119,13 +121,14 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
 }
 
 /** A cancelled job is reopened as a whole first: its records may be in the middle. */
-function isReopenable(sql: Sql, { jobId, states, codes, lines }: RecordFilter) {
+function isReopenable(sql: Sql, { jobId, states, codes, lines, keyGeneration }: RecordFilter) {
   return sql`j.id = ${jobId} AND j.superseded_by IS NULL AND (j.state IN ('SUCCEEDED', 'FAILED') OR (j.step_kind = 'call' AND j.open_records IS NOT NULL
       AND j.state = 'WAITING'))
     AND EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call')
     AND ${isFinal(sql, { states })}
     AND (${codes === undefined}::boolean OR r.error_code = ANY(${[...(codes ?? [])]}::text[]))
     AND (${lines === undefined}::boolean OR r.line = ANY(${[...(lines ?? [])]}::bigint[]))
+    AND r.key_generation = coalesce(${keyGeneration ?? null}::int, r.key_generation)
     AND NOT EXISTS (SELECT 1 FROM record_chunks c WHERE c.id = r.chunk_id)
     AND (r.business_key IS NULL OR EXISTS (
       SELECT 1 FROM record_keys k
