@@ -4,6 +4,7 @@
  * They go in bounded statements, so that none holds many rows for long; what is left when the signal fires goes the next time.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { isNotHeld } from '#shared/retention/is-not-held.ts';
 
 const BATCH_ROWS = 5_000;
@@ -20,7 +21,7 @@ export async function deleteExpiredMailEvents(
     const { count } = await sql`
       DELETE FROM mail_events WHERE (campaign_id, line, kind, event_key) IN (
         SELECT campaign_id, line, kind, event_key FROM mail_events e
-        WHERE received_at < ${before.toISOString()}::timestamptz AND ${isNotHeld(sql, sql`e.tenant_id`)} ORDER BY received_at LIMIT ${batchRows}::int FOR UPDATE SKIP LOCKED)`;
+        WHERE received_at < ${before.toISOString()}::timestamptz AND ${isNotHeld(sql, sql`e.tenant_id`)} ORDER BY received_at LIMIT ${literalLimit(sql, batchRows)} FOR UPDATE SKIP LOCKED)`;
     deleted += count;
     if (count < batchRows) break;
   }

@@ -8,6 +8,7 @@ import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { fileConditions, jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { deleteExpiredFiles, expireObjects, findExpiryTurns } from '#shared/retention/delete-expired.ts';
+import { claimExpiredObjects } from '#shared/retention/expired-objects.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
 import { redateFiles } from '#shared/retention/redate-files.ts';
 import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -30,7 +31,7 @@ const MANY = 200_000;
 /** A statement for 50 rows, or a tick of 500 wake-ups, with what it joins. */
 const MOST_ROWS = 3_000;
 const ROUTE = '00000000-0000-7000-8000-000000000001';
-const LARGE_TABLES = ['files', 'jobs', 'job_steps', 'outbox', 'record_chunks'];
+const LARGE_TABLES = ['files', 'jobs', 'job_steps', 'outbox', 'record_chunks', 'expired_objects'];
 
 /** Of the file of the number `n`. */
 const FILE_ID = (of: Sql) => of`('00000000-0000-7000-8001-' || lpad(to_hex(n), 12, '0'))::uuid`;
@@ -99,12 +100,17 @@ interface Cost {
   readonly rows: number;
 }
 
-/** What `run` reads; its changes are rolled back. */
-async function costOf(run: (tx: Sql) => Promise<unknown>, planMode: string): Promise<Cost> {
+/** What `run` reads, after `prepare`; the changes of both are rolled back. */
+async function costOf(
+  run: (tx: Sql) => Promise<unknown>,
+  planMode: string,
+  prepare: (tx: Sql) => Promise<unknown> = async () => {},
+): Promise<Cost> {
   const tx = await sql.reserve();
   try {
     await tx`BEGIN`;
     await tx.unsafe(`SET LOCAL plan_cache_mode = ${planMode}; SET LOCAL session_replication_role = replica`);
+    await prepare(tx);
     const before = await countersOf(tx);
     await run(tx);
     const after = await countersOf(tx);
@@ -137,15 +143,17 @@ const someJobs = async (tx: Sql, condition: string, limit = 50) =>
 const someFiles = (tx: Sql) =>
   tx<{ id: string }[]>`SELECT id FROM files WHERE status = 'QUEUED' AND routed_at IS NULL LIMIT 50`;
 
-async function endedFiles(): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`SELECT file_id AS id FROM jobs WHERE state = 'SUCCEEDED' LIMIT 50`;
+async function endedFiles(limit = 50): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`SELECT file_id AS id FROM jobs WHERE state = 'SUCCEEDED' LIMIT ${limit}`;
   return rows.map(({ id }) => id);
 }
 
-async function expire(tx: Sql, files: readonly string[]): Promise<void> {
+async function expire(tx: Sql, files: readonly string[], { withObjects = false } = {}): Promise<void> {
   await tx`INSERT INTO retention_defaults (files_ms) VALUES (86400000)`;
   await tx`
-    UPDATE files SET finished_at = now() - interval '2 days', expire_at = now() - interval '1 day' WHERE id = ANY(${[...files]}::uuid[])`;
+    UPDATE files SET finished_at = now() - interval '2 days', expire_at = now() - interval '1 day',
+      objects_expire_at = CASE WHEN ${withObjects} THEN now() - interval '1 day' END
+    WHERE id = ANY(${[...files]}::uuid[])`;
 }
 
 /** Each prepares what it needs, and gives the statement to be counted. */
@@ -268,6 +276,30 @@ describe.each(['force_custom_plan', 'force_generic_plan'])('with %s', (planMode)
     const cost = await costOf(await prepare(), planMode);
     expect(cost.readWhole).toEqual([]);
     expect(cost.rows).toBeLessThan(MOST_ROWS);
+  });
+
+  // All are known to be due: a plan for a tenth of them reads whole tables for each batch.
+  test('batches of many expired files and objects read no table whole, and few rows', async () => {
+    const expired = await endedFiles(MANY);
+    const cost = await costOf(
+      async (tx) => {
+        const [turn] = await findExpiryTurns(tx);
+        const options = { ...turn!, limit: 50, buckets: ['test-archive'], actor: 'test' };
+        for (const deleteBatch of [expireObjects, deleteExpiredFiles])
+          expect((await deleteBatch(tx, options)).files).toBe(50);
+        expect(await claimExpiredObjects(tx, 50)).toHaveLength(50);
+      },
+      planMode,
+      async (tx) => {
+        await expire(tx, expired, { withObjects: true });
+        await tx`
+          INSERT INTO expired_objects (bucket, key, version_id, tenant_id, file_id, certificate_id)
+          SELECT 'test-archive', n, 'v', 'acme', gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 50000) AS n`;
+        await tx`ANALYZE files, expired_objects`;
+      },
+    );
+    expect(cost.readWhole).toEqual([]);
+    expect(cost.rows).toBeLessThan(2 * MOST_ROWS);
   });
 
   test('the wake clock reads next to nothing of a backlog that cannot be let in', async () => {

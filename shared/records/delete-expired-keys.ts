@@ -6,6 +6,7 @@
  *    be carried once more.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 
 const BATCH_ROWS = 5_000;
 
@@ -21,7 +22,7 @@ export async function deleteExpiredKeys(
     const { count } = await sql`
       DELETE FROM record_keys WHERE (tenant_id, route_id, business_key) IN (
         SELECT tenant_id, route_id, business_key FROM record_keys
-        WHERE created_at < ${before.toISOString()}::timestamptz ORDER BY created_at LIMIT ${batchRows}::int
+        WHERE created_at < ${before.toISOString()}::timestamptz ORDER BY created_at LIMIT ${literalLimit(sql, batchRows)}
         FOR UPDATE SKIP LOCKED)
         AND created_at < ${before.toISOString()}::timestamptz`;
     deleted += count;

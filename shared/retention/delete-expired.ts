@@ -12,6 +12,7 @@
  * Out: what went, and how many files were kept. Events: `retention.files-deleted`, `retention.objects-expired`, one for each rule.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { repeatOnDeadlock } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 
@@ -39,14 +40,15 @@ export interface Deletion {
   readonly kept: Readonly<Partial<Record<KeptReason, number>>>;
 }
 
-/** Tenants that have something to delete and no hold on all of it. */
+/** Tenants that have something to delete and no hold on all of it: of each the first that is due is looked up in an index. */
 export async function findExpiryTurns(sql: Sql): Promise<ExpiryTurn[]> {
   return await sql<ExpiryTurn[]>`
     SELECT id AS "tenantId", hold_changes AS "holdChanges" FROM tenants t
     WHERE NOT EXISTS (
         SELECT FROM legal_holds h WHERE h.tenant_id = t.id AND h.released_at IS NULL AND h.route_id IS NULL AND h.file_id IS NULL)
-      AND (EXISTS (SELECT FROM files f WHERE f.tenant_id = t.id AND f.expire_at <= now())
-        OR EXISTS (SELECT FROM files f WHERE f.tenant_id = t.id AND f.objects_expire_at <= now()))
+      AND ((SELECT f.expire_at FROM files f WHERE f.tenant_id = t.id AND f.expire_at <= now() ORDER BY f.expire_at LIMIT 1) IS NOT NULL
+        OR (SELECT f.objects_expire_at FROM files f WHERE f.tenant_id = t.id AND f.objects_expire_at <= now()
+          ORDER BY f.objects_expire_at LIMIT 1) IS NOT NULL)
     ORDER BY random()`;
 }
 
@@ -136,7 +138,7 @@ export async function deleteExpiredRecords(
     WITH ${lockTenant(sql, { tenantId, holdChanges })},
     next AS MATERIALIZED (
       SELECT id, objects_removed_at FROM files WHERE tenant_id = ${tenantId} AND expire_at <= now() AND EXISTS (SELECT FROM tenant)
-      ORDER BY expire_at LIMIT ${files}),
+      ORDER BY expire_at LIMIT ${literalLimit(sql, files)}),
     held AS MATERIALIZED (
       SELECT file_id, route_id FROM legal_holds WHERE tenant_id = ${tenantId} AND released_at IS NULL),
     parsed AS MATERIALIZED (
@@ -163,7 +165,10 @@ function lockTenant(sql: Sql, { tenantId, holdChanges }: ExpiryTurn) {
     tenant AS MATERIALIZED (SELECT id FROM tenants WHERE id = ${tenantId} AND hold_changes = ${holdChanges} FOR SHARE)`;
 }
 
-/** CTEs: `job`, the locked jobs of files that may be due, and `judged`, those files with their rule and what speaks against it. */
+/**
+ * CTEs: `job`, the locked jobs of files that may be due, and `judged`, those files with their rule and what speaks against it. Where it says
+ * `OFFSET 0`, each row is looked up in an index: as a join a large table could be read whole.
+ */
 function lockDue(
   sql: Sql,
   { tenantId, holdChanges, limit, due }: ExpiryTurn & { limit: number; due: ReturnType<Sql> },
@@ -173,7 +178,7 @@ function lockDue(
     due AS MATERIALIZED (
       SELECT * FROM files
       WHERE tenant_id = ${tenantId} AND ${due} <= now() AND finished_at IS NOT NULL AND EXISTS (SELECT FROM tenant)
-      ORDER BY ${due} LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+      ORDER BY ${due} LIMIT ${literalLimit(sql, limit)} FOR UPDATE SKIP LOCKED),
     job AS MATERIALIZED (
       SELECT id, file_id, route_id, created_at, finished_at, order_key, superseded_by FROM jobs
       WHERE file_id IN (SELECT id FROM due) FOR UPDATE SKIP LOCKED),
@@ -184,7 +189,7 @@ function lockDue(
           OR EXISTS (SELECT FROM dead_letters d WHERE d.job_id = j.id AND d.state = 'PARKED')
           OR EXISTS (SELECT FROM effects e WHERE e.job_id = j.id AND e.stage IN ('COMMITTING', 'UNKNOWN') AND j.superseded_by IS NULL)
           OR EXISTS (SELECT FROM job_lines l WHERE l.order_key = j.order_key AND l.route_id = j.route_id AND l.holder = j.id)) AS is_used,
-        bool_or(EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse')
+        bool_or(EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse' OFFSET 0)
           AND EXISTS (SELECT FROM records r WHERE r.job_id = j.id AND r.created_at = j.created_at)) AS has_records
       FROM job j GROUP BY j.file_id),
     judged AS MATERIALIZED (
@@ -195,10 +200,10 @@ function lockDue(
         coalesce(j.is_used, false)
           OR coalesce(j.locked, 0) < (SELECT count(*) FROM jobs a WHERE a.file_id = d.id)
           OR EXISTS (SELECT FROM dead_letters l WHERE l.file_id = d.id AND l.state = 'PARKED')
-          OR EXISTS (SELECT FROM files c WHERE c.parent_file_id = d.id AND c.finished_at IS NULL)
+          OR EXISTS (SELECT FROM files c WHERE c.parent_file_id = d.id AND c.finished_at IS NULL OFFSET 0)
           OR EXISTS (SELECT FROM restores x WHERE x.file_id = d.id AND x.next_action_at IS NOT NULL) AS is_used,
         d.archived_at IS NULL AND (d.objects_removed_at IS NULL
-          OR EXISTS (SELECT FROM expired_objects o WHERE (o.bucket, o.key, o.version_id) = (d.bucket, d.key, d.version_id))) AS is_landed,
+          OR EXISTS (SELECT FROM expired_objects o WHERE (o.bucket, o.key, o.version_id) = (d.bucket, d.key, d.version_id) OFFSET 0)) AS is_landed,
         coalesce(j.has_records, false) AS has_records
       FROM due d LEFT JOIN of_jobs j ON j.file_id = d.id
       CROSS JOIN LATERAL retention_of(d.tenant_id, d.id) AS r
@@ -239,7 +244,7 @@ function listObjects(sql: Sql, { tenantId, buckets }: DeleteOptions, steps: Retu
       FROM object o JOIN going g ON g.id = o.file_id JOIN rule r USING (rule)
       WHERE o.bucket = ANY(${own}) AND o.key <> ''
         -- A file that was made out of this one has its own time.
-        AND NOT EXISTS (SELECT FROM files c WHERE c.parent_file_id = o.file_id AND (c.archive_bucket, c.archive_key) = (o.bucket, o.key))
+        AND NOT EXISTS (SELECT FROM files c WHERE c.parent_file_id = o.file_id AND (c.archive_bucket, c.archive_key) = (o.bucket, o.key) OFFSET 0)
       ORDER BY o.bucket, o.key, coalesce(o.version_id, '')
       ON CONFLICT (bucket, key, version_id) DO NOTHING RETURNING certificate_id)`;
 }

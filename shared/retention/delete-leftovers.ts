@@ -4,6 +4,7 @@
  * what belongs to a tenant with a legal hold.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { isNotHeld } from './is-not-held.ts';
 
 const AT_ONCE = 1_000;
@@ -16,24 +17,24 @@ export async function deleteLeftovers(sql: Sql, before: Date, signal: AbortSigna
         SELECT id FROM dead_letters d WHERE state IN ('REDRIVEN', 'DISCARDED') AND created_at < ${before}
           AND NOT EXISTS (SELECT FROM files f WHERE f.id = d.file_id) AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = d.job_id)
           AND ${isNotHeld(sql, sql`d.tenant_id`)}
-        ORDER BY created_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+        ORDER BY created_at LIMIT ${literalLimit(sql, AT_ONCE)} FOR UPDATE SKIP LOCKED)`,
     () => sql`
       DELETE FROM notices WHERE (event_id, tenant_id, route, channel) IN (
         SELECT event_id, tenant_id, route, channel FROM notices n
         WHERE state = 'PARKED' AND created_at < ${before} AND ${isNotHeld(sql, sql`n.tenant_id`)}
-        ORDER BY created_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+        ORDER BY created_at LIMIT ${literalLimit(sql, AT_ONCE)} FOR UPDATE SKIP LOCKED)`,
     () => sql`
       DELETE FROM batches WHERE id IN (
         SELECT id FROM batches b WHERE finished_at < ${before} AND NOT EXISTS (SELECT FROM jobs j WHERE j.batch_id = b.id)
           AND ${isNotHeld(sql, sql`b.tenant_id`)}
-        ORDER BY finished_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+        ORDER BY finished_at LIMIT ${literalLimit(sql, AT_ONCE)} FOR UPDATE SKIP LOCKED)`,
     () => sql`
       WITH gone AS (
         DELETE FROM pulls WHERE id IN (
           SELECT id FROM pulls p WHERE cleaned_at < ${before} AND completed_at IS NOT NULL
             AND NOT EXISTS (SELECT FROM files f WHERE f.id = p.file_id)
             AND ${isNotHeld(sql, sql`p.tenant_id`)}
-          ORDER BY cleaned_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)
+          ORDER BY cleaned_at LIMIT ${literalLimit(sql, AT_ONCE)} FOR UPDATE SKIP LOCKED)
         RETURNING id),
       gone_transfer AS (DELETE FROM transfers WHERE owner_id IN (SELECT id FROM gone))
       SELECT id FROM gone`,

@@ -7,6 +7,7 @@
  * 4. A certificate is complete when the last of its objects is gone. Event: `retention.objects-deleted`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { repeatOnDeadlock, toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 
@@ -28,7 +29,7 @@ export async function claimExpiredObjects(sql: Sql, limit: number): Promise<Expi
   return await sql<ExpiredObject[]>`
     WITH due AS MATERIALIZED (
       SELECT bucket, key, version_id FROM expired_objects WHERE next_action_at <= now()
-      ORDER BY next_action_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+      ORDER BY next_action_at LIMIT ${literalLimit(sql, limit)} FOR UPDATE SKIP LOCKED)
     UPDATE expired_objects o SET tries = o.tries + 1, next_action_at = now() + ${LEASE}::interval
     FROM due d WHERE (o.bucket, o.key, o.version_id) = (d.bucket, d.key, d.version_id)
     RETURNING o.bucket, o.key, o.version_id AS "versionId", o.job_id AS "jobId"`;
