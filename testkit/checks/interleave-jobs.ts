@@ -1,12 +1,10 @@
 /**
  * Every pair of transitions, in both orders, with the first one held uncommitted while the second one starts on another
  * connection; then the first is committed, rolled back, or its connection is cut. Whatever happened, the tables hold the guarantees.
- *
- * The schedule is decided by locks, not by time: the second statement is watched until it either ended or waits for a lock.
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { claimArchives, storeArchives } from '#shared/jobs/archive-files.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
@@ -27,54 +25,21 @@ import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { wakeParents } from '#shared/jobs/wake-parents.ts';
 import { BRANCHES } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { type Ending, useTwoTransactions } from '#testkit/checks/two-transactions.ts';
 import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
-import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
-
-export type Ending = 'commit' | 'rollback' | 'cut';
 
 /** Registers the tests of those schedules whose first transaction ends so. */
 export function interleaveJobs(endings: readonly Ending[]): void {
-  let database: TestDatabase;
   let observer: Sql;
   let kept: KeptScene;
-  let first: Sql;
-  let second: Sql;
-
-  const connect = (name: string, max: number) =>
-    connectDatabase(
-      {
-        DATABASE_URL: database.url,
-        DATABASE_POOL_MAX: max,
-        DATABASE_PREPARE: true,
-        DATABASE_STATEMENT_TIMEOUT_MS: 20_000,
-      },
-      name,
-    );
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    observer = connect('observer', 2);
+  const two = useTwoTransactions(async (given) => {
+    observer = given;
     await seedTenant(observer, { routes: 2 });
     kept = await createKeptScene(observer, TABLES);
-    first = connect('first', 1);
-    second = connect('second', 1);
-  });
-
-  afterAll(async () => {
-    await Promise.all([first, second, observer].map((sql) => sql.end({ timeout: 1 })));
-    await database.drop();
   });
 
   beforeEach(() => kept.clear());
-
-  // What a failed test left in a transaction must not hold up the next.
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return;
-    await Promise.all([first.end({ timeout: 1 }), second.end({ timeout: 1 })]);
-    first = connect('first', 1);
-    second = connect('second', 1);
-  });
 
   /** In the order in which rows may be inserted. */
   const TABLES = ['files', 'jobs', 'job_lines', 'job_steps', 'attempts', 'audit_events', 'outbox'] as const;
@@ -206,34 +171,16 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     },
   };
 
-  /** Runs `a` in a transaction held open on the first connection, `b` beside it, then ends the transaction. */
-  async function interleave<S>(
+  const interleave = <S>(
     transitions: Record<string, (sql: Sql, scene: S) => Promise<unknown>>,
     scene: S,
     { a, b, ending }: { readonly a: string; readonly b: string; readonly ending: Ending },
-  ): Promise<void> {
-    const held = await first.reserve();
-    const [{ pid } = { pid: 0 }] = await held<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
-    await held`BEGIN`;
-    await transitions[a]?.(held, scene);
-    const [{ other } = { other: 0 }] = await second<{ other: number }[]>`SELECT pg_backend_pid() AS other`;
-    let isDone = false;
-    const beside = Promise.resolve(transitions[b]?.(second, scene)).finally(() => {
-      isDone = true;
-    });
-    beside.catch(() => {});
-    while (!isDone && !(await isWaitingForLock(other))) await new Promise((resolve) => setImmediate(resolve));
-    if (ending === 'commit') await held`COMMIT`;
-    else if (ending === 'rollback') await held`ROLLBACK`;
-    else await observer`SELECT pg_terminate_backend(${pid})`;
-    await beside;
-    if (ending !== 'cut') held.release();
-  }
-
-  async function isWaitingForLock(pid: number): Promise<boolean> {
-    const rows = await observer`SELECT 1 FROM pg_stat_get_activity(${pid}) WHERE wait_event_type = 'Lock'`;
-    return rows.length > 0;
-  }
+  ): Promise<void> =>
+    two.interleave(
+      (sql) => transitions[a]?.(sql, scene),
+      (sql) => transitions[b]?.(sql, scene),
+      ending,
+    );
 
   /** After any interleaving the work must still be able to end: by sweeps, claims, successes and the archive, bounded. */
   async function finishEverything(): Promise<void> {
@@ -286,10 +233,6 @@ export function interleaveJobs(endings: readonly Ending[]): void {
           const scene = await setScene();
           await kept.keep();
           for (const b of Object.keys(TRANSITIONS)) {
-            if (ending === 'cut') {
-              await first.end({ timeout: 1 });
-              first = connect('first', 1);
-            }
             await kept.restore();
             await interleave(TRANSITIONS, scene, { a, b, ending });
             expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
@@ -382,10 +325,6 @@ export function interleaveJobs(endings: readonly Ending[]): void {
           const scene = await setScene();
           await kept.keep();
           for (const b of Object.keys(BRANCH_TRANSITIONS)) {
-            if (ending === 'cut') {
-              await first.end({ timeout: 1 });
-              first = connect('first', 1);
-            }
             await kept.restore();
             await interleave(BRANCH_TRANSITIONS, scene, { a, b, ending });
             expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
@@ -504,10 +443,6 @@ export function interleaveJobs(endings: readonly Ending[]): void {
         const scene = await setScene();
         await kept.keep();
         for (const b of Object.keys(LINE_TRANSITIONS)) {
-          if (ending === 'cut') {
-            await first.end({ timeout: 1 });
-            first = connect('first', 1);
-          }
           await kept.restore();
           await interleave(LINE_TRANSITIONS, scene, { a, b, ending });
           expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
@@ -522,7 +457,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
 
   test('a late outcome that waited for the takeover to commit changes nothing', async () => {
     const { orphaned } = await running();
-    const held = await first.reserve();
+    const held = await two.first.reserve();
     await held`BEGIN`;
     const [taken] = await claimJobs(held, {
       ...claimOptions,
@@ -530,7 +465,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       token: randomUUID(),
       leaseMs: 60_000,
     });
-    const late = storeOne(second, orphaned, 'succeeded', { type: 'succeeded' });
+    const late = storeOne(two.second, orphaned, 'succeeded', { type: 'succeeded' });
     await held`COMMIT`;
     held.release();
     expect([taken?.epoch, (await late).jobs]).toEqual([2, []]);
@@ -553,10 +488,10 @@ export function interleaveJobs(endings: readonly Ending[]): void {
 
   test('an object registered twice side by side is one file', async () => {
     const object = arrivedObject();
-    const held = await first.reserve();
+    const held = await two.first.reserve();
     await held`BEGIN`;
     const { files: one } = await registerFiles(held, [object], 'ingestor');
-    const other = registerFiles(second, [{ ...object, id: randomUUID() }], 'ingestor');
+    const other = registerFiles(two.second, [{ ...object, id: randomUUID() }], 'ingestor');
     await held`COMMIT`;
     held.release();
     expect([one.length, (await other).files.length]).toEqual([1, 0]);
@@ -585,10 +520,10 @@ export function interleaveJobs(endings: readonly Ending[]): void {
         headFailure: 'block' as const,
       })),
     });
-    const held = await first.reserve();
+    const held = await two.first.reserve();
     await held`BEGIN`;
     const one = await routeFiles(held, [decide()], 'router');
-    const other = routeFiles(second, [decide()], 'router');
+    const other = routeFiles(two.second, [decide()], 'router');
     await held`COMMIT`;
     held.release();
     expect([one.length, (await other).length]).toEqual([2, 0]);
@@ -605,10 +540,10 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
       await routeFiles(observer, [{ fileId, isLarge: false, jobs: [], error }], 'router');
       const word = { fileIds: [fileId], actor: 'operator:test', reason: 'test' };
-      const held = await first.reserve();
+      const held = await two.first.reserve();
       await held`BEGIN`;
       const one = await requeueFiles(held, word);
-      const other = requeueFiles(second, word);
+      const other = requeueFiles(two.second, word);
       await held.unsafe(ending);
       held.release();
       expect([one.length, (await other).length]).toEqual([1, ending === 'COMMIT' ? 0 : 1]);

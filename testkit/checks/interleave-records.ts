@@ -3,12 +3,11 @@
  * connection; then the first is committed, rolled back, or its connection is cut. Whatever happened, the tables hold the guarantees,
  * whoever lost its chunk changed nothing, and the work can still come to its end.
  *
- * The schedule is decided by locks, not by time: the second statement is watched until it either ended or waits for a lock. A scene is
- * made once for each test, and copied back for each pair.
+ * A scene is made once for each test, and copied back for each pair.
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
@@ -24,12 +23,10 @@ import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { claimOne, nextTry, outcomeOf } from '#testkit/beds/carry-records.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { type Ending, useTwoTransactions } from '#testkit/checks/two-transactions.ts';
 import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, newRecord, seedParsingJob, storeStep } from '#testkit/seeds/seed-records.ts';
-import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
-
-export type Ending = 'commit' | 'rollback' | 'cut';
 
 /** Registers the tests of those schedules whose first transaction ends so. */
 export function interleaveRecords(endings: readonly Ending[]): void {
@@ -38,43 +35,12 @@ export function interleaveRecords(endings: readonly Ending[]): void {
   const RECORDS_WAIT: NextMove = { type: 'later', delayMs: 300_000, countsAttempt: false, reason: 'RECORDS' };
   const SUCCESS: RecordMove = { type: 'success' };
 
-  let database: TestDatabase;
   let observer: Sql;
   let kept: KeptScene;
-  let first: Sql;
-  let second: Sql;
-
-  const connect = (name: string, max: number) =>
-    connectDatabase(
-      {
-        DATABASE_URL: database.url,
-        DATABASE_POOL_MAX: max,
-        DATABASE_PREPARE: true,
-        DATABASE_STATEMENT_TIMEOUT_MS: 20_000,
-      },
-      name,
-    );
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    observer = connect('observer', 2);
+  const two = useTwoTransactions(async (given) => {
+    observer = given;
     await seedTenant(observer);
     kept = await createKeptScene(observer, TABLES);
-    first = connect('first', 1);
-    second = connect('second', 1);
-  });
-
-  afterAll(async () => {
-    await Promise.all([first, second, observer].map((sql) => sql.end({ timeout: 1 })));
-    await database.drop();
-  });
-
-  // What a failed test left in a transaction must not hold up the next.
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return;
-    await Promise.all([first.end({ timeout: 1 }), second.end({ timeout: 1 })]);
-    first = connect('first', 1);
-    second = connect('second', 1);
   });
 
   /** In the order in which rows may be inserted. */
@@ -293,31 +259,6 @@ export function interleaveRecords(endings: readonly Ending[]): void {
 
   const ALL = { ...OF_RECORDS, ...OF_JOBS };
 
-  /** Runs `a` in a transaction held open on the first connection, `b` beside it, then ends the transaction. */
-  async function interleave(scene: Scene, a: Transition, b: Transition, ending: Ending): Promise<void> {
-    const held = await first.reserve();
-    const [{ pid } = { pid: 0 }] = await held<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
-    await held`BEGIN`;
-    await a(held, scene);
-    const [{ other } = { other: 0 }] = await second<{ other: number }[]>`SELECT pg_backend_pid() AS other`;
-    let isDone = false;
-    const beside = b(second, scene).finally(() => {
-      isDone = true;
-    });
-    beside.catch(() => {});
-    while (!isDone && !(await isWaitingForLock(other))) await new Promise((resolve) => setImmediate(resolve));
-    if (ending === 'commit') await held`COMMIT`;
-    else if (ending === 'rollback') await held`ROLLBACK`;
-    else await observer`SELECT pg_terminate_backend(${pid})`;
-    await beside;
-    if (ending !== 'cut') held.release();
-  }
-
-  async function isWaitingForLock(pid: number): Promise<boolean> {
-    const rows = await observer`SELECT 1 FROM pg_stat_get_activity(${pid}) WHERE wait_event_type = 'Lock'`;
-    return rows.length > 0;
-  }
-
   /** By clocks, claims, successes and settling alone, bounded. Resolves to the state of the job, if it did not end. */
   async function finishEverything({ job }: Scene): Promise<string[]> {
     for (let round = 0; round < 4; round += 1) {
@@ -378,12 +319,12 @@ export function interleaveRecords(endings: readonly Ending[]): void {
           const scene = await makeScene();
           await kept.keep();
           for (const [b, other] of Object.entries(transitions)) {
-            if (ending === 'cut') {
-              void first.end({ timeout: 0 });
-              first = connect('first', 1);
-            }
             await kept.restore();
-            await interleave(scene, transition, other, ending);
+            await two.interleave(
+              (sql) => transition(sql, scene),
+              (sql) => other(sql, scene),
+              ending,
+            );
             expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
             if (!isFinished) continue;
             expect(await finishEverything(scene), `${a} | ${b}, then everything ends`).toEqual([]);
