@@ -50,7 +50,7 @@ export async function runGrowthBench(options: GrowthBenchOptions): Promise<void>
     await sql`VACUUM ANALYZE audit_events, audit_seals`;
   };
   const result = await withHome(async (grownHome) => {
-    await withStack({ home: grownHome, services: [] }, (_stack, bench) => seed(bench));
+    await withStack({ home: grownHome, services: [], isDisposable: true }, (_stack, bench) => seed(bench));
     return await withFleet(grownHome, (grown) =>
       withHome((emptyHome) => withFleet(emptyHome, (empty) => measureGrowth(empty, grown, options))),
     );

@@ -59,13 +59,22 @@ export async function runRetentionBench(options: RetentionBenchOptions): Promise
   const files = Math.ceil(options.rows / ROWS_PER_FILE);
   const result = await withHome((deletingHome) =>
     withHome(async (quietHome): Promise<RetentionResult> => {
-      const inSeconds = await withStack({ home: deletingHome, services: [] }, async (_stack, { sql }: FlowBench) => {
-        // As the sweepers of a fleet in use have set it: dates are not gone through again.
-        await setRetentionDefault(sql, KEPT_DAYS * DAY_MS);
-        return await seconds(() =>
-          insertFilesWithoutHistory(sql, TENANT, { from: 1, to: files, history: 'steps', endedDaysAgo: KEPT_DAYS + 1 }),
-        );
-      });
+      const inSeconds = await withStack(
+        { home: deletingHome, services: [], isDisposable: true },
+        async (_stack, { sql }: FlowBench) => {
+          // As the sweepers of a fleet in use have set it: dates are not gone through again.
+          await setRetentionDefault(sql, KEPT_DAYS * DAY_MS);
+          return await seconds(() =>
+            insertFilesWithoutHistory(sql, TENANT, {
+              from: 1,
+              to: files,
+              history: 'steps',
+              endedDaysAgo: KEPT_DAYS + 1,
+            }),
+          );
+        },
+      );
+      report(`put in ${files * ROWS_PER_FILE} rows within ${round(inSeconds)} s`);
       // With its owners, which are not ours where the database runs as somebody else.
       await promisify(execFile)('cp', ['-a', `${deletingHome}/.`, quietHome]);
       await withStack({ home: quietHome, services: [] }, (_stack, { sql }: FlowBench) =>
@@ -78,6 +87,7 @@ export async function runRetentionBench(options: RetentionBenchOptions): Promise
           sweeperEnvironment(options.perSecond),
         ),
       );
+      report(`${floods.floods} floods to each fleet: ratio ${floods.rateRatio}`);
       return {
         rows: files * ROWS_PER_FILE,
         inSeconds: round(inSeconds),
@@ -137,6 +147,11 @@ async function isAnyLeft(sql: Sql): Promise<boolean> {
   const [row] = await sql<{ left: boolean }[]>`
     SELECT EXISTS (SELECT FROM files WHERE tenant_id = ${TENANT} AND expire_at <= now()) AS left`;
   return row?.left ?? false;
+}
+
+/** What takes minutes says where it is. */
+function report(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 async function seconds(run: () => Promise<void>): Promise<number> {

@@ -15,7 +15,7 @@ export async function withHome<Result>(use: (home: string) => Promise<Result>): 
 }
 
 export async function withStack<Result>(
-  options: Pick<StartStackOptions, 'home' | 'services' | 'env'>,
+  options: Pick<StartStackOptions, 'home' | 'services' | 'env' | 'isDisposable'>,
   use: (stack: Stack, bench: FlowBench) => Promise<Result>,
 ): Promise<Result> {
   const stack = await startStack({ ...options, portBase: 'free' });
