@@ -62,12 +62,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await sealAudit(api.sql);
     ({ browser, page } = await launchBrowser());
     noteFaults(page, faults);
-    const made = await api.app.inject({
-      method: 'POST',
-      url: '/api/v1/sign-in-links',
-      headers: { 'x-api-key': api.keys.operator, host: new URL(address).host },
-    });
-    await page.goto(made.json().url);
+    await page.goto(await makeLink());
     await page.getByRole('heading', { name: 'Needs a person' }).waitFor();
   }, 180_000);
   afterAll(async () => {
@@ -76,6 +71,10 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await new Promise<void>((resolve) => smtp.close(() => resolve()));
   });
 
+  async function makeLink(): Promise<string> {
+    const headers = { 'x-api-key': api.keys.operator, host: new URL(address).host };
+    return (await api.app.inject({ method: 'POST', url: '/api/v1/sign-in-links', headers })).json().url;
+  }
   async function open(path: string): Promise<void> {
     await page.goto(`${address}/console${path}`);
     await page.locator('h1').waitFor();
@@ -505,6 +504,15 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await open('/mails?address=nobody@example.com');
     await page.getByText('No campaign has this recipient.').waitFor();
     expect(await violations()).toEqual([]);
+  });
+
+  test('a sign-in link that is opened in the tab of the console signs in there', async () => {
+    await page.context().clearCookies();
+    await page.goto(`${address}/console`);
+    await page.getByRole('heading', { name: 'Sign in to Longshore' }).waitFor();
+    await page.goto(await makeLink());
+    await page.getByRole('heading', { name: 'Needs a person' }).waitFor();
+    expect(page.url()).not.toContain('link=');
   });
 
   test('nothing was refused by the page’s own rules, and no word of a message ran', () => {
