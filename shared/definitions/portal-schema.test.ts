@@ -20,6 +20,7 @@ test.each([
   ['a name over 60 characters', { name: 'a'.repeat(61) }, /<=60/],
   ['a name that turns the text round', { name: 'Acme\u202e' }, /invisible/],
   ['a name of two lines', { name: 'Acme\nLongshore' }, /control character/],
+  ['a colour without quotes, which YAML takes for a comment', { colour: null }, /must be a colour such as/],
   ['the name of a colour', { colour: 'red' }, /must be a colour such as/],
   ['a colour with a rule after it', { colour: '#0b5394;} body{display:none' }, /must be a colour such as/],
   ['a colour that nobody can read', { colour: '#ffd700' }, /too light to read/],

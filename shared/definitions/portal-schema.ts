@@ -27,7 +27,8 @@ export const portalSchema = z
       .refine((name) => !hasUnprintable(name), 'has a control character or an invisible one')
       .optional(),
     colour: z
-      .string()
+      // Without quotes it is a comment of YAML, and the colour is null.
+      .string('must be a colour such as "#0b5394", in quotes')
       .regex(COLOUR, 'must be a colour such as "#0b5394", in quotes')
       .refine(
         (colour) => !COLOUR.test(colour) || isLegible(colour),
