@@ -24,6 +24,8 @@ import type { StatusWork } from './status-client-process.ts';
 
 export interface ApiBenchOptions {
   readonly files: number;
+  /** Of the files; the others have their job alone, as the history of ten million takes a hundred gigabytes. */
+  readonly history: number;
   readonly samples: number;
   readonly rate: number;
   readonly seconds: number;
@@ -32,6 +34,8 @@ export interface ApiBenchOptions {
 
 interface ApiResult {
   readonly files: number;
+  /** Until they were in the tables, with their indexes. */
+  readonly seedSeconds: number;
   /** Of the machine, the minute before `/status` was done. */
   readonly load: number;
   readonly reads: Readonly<Record<string, Percentiles & { readonly wanted?: number }>>;
@@ -45,8 +49,6 @@ interface ApiResult {
 
 const TENANT = 'bench';
 const ROUTE = `kind: route\ntenant: ${TENANT}\nname: bench\nmatch: { path: '**' }\nsteps:\n  - validate:\n  - deliver:\n  - confirm:\n`;
-/** Of the files; the others have their job alone, as the history of ten million takes a hundred gigabytes. */
-const MOST_WITH_HISTORY = 200_000;
 /** Each key has an allowance of its own. */
 const STATUS_KEYS = 20;
 /** That `/status` is asked for. */
@@ -63,7 +65,7 @@ const WANTED: Readonly<Record<string, number>> = {
 export async function runApiBench(options: ApiBenchOptions): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
   try {
-    const stack = await startStack({ home, portBase: 'free', services: ['control-api'] });
+    const stack = await startStack({ home, portBase: 'free', services: ['control-api'], isDisposable: true });
     try {
       const result = await measure(stack, options);
       console.log(options.json ? JSON.stringify(result) : describe(result));
@@ -78,12 +80,19 @@ export async function runApiBench(options: ApiBenchOptions): Promise<void> {
 async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResult> {
   const sql = connectForBench(stack.env.DATABASE_URL);
   try {
+    const begunMs = performance.now();
     await applyTenantDocuments(sql, TENANT, ROUTE);
-    const withHistory = Math.min(options.files, MOST_WITH_HISTORY);
+    const withHistory = Math.min(options.files, options.history);
     await insertFinishedFiles(sql, TENANT, withHistory);
+    const historySeconds = Math.round((performance.now() - begunMs) / 1_000);
     // Those whose timeline is asked for; beside them the tables of files and jobs grow on.
     const histories = await pickFiles(sql, options.samples);
     await insertFilesWithoutHistory(sql, TENANT, { from: withHistory + 1, to: options.files });
+    const seedSeconds = Math.round((performance.now() - begunMs) / 1_000);
+    if (!options.json)
+      console.log(
+        `${options.files} files are in the tables after ${seedSeconds} s, of which ${historySeconds} for ${withHistory} with their history`,
+      );
     const key = (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim();
     const ask = async (path: string): Promise<unknown> => {
       const reply = await fetch(new URL(path, stack.endpoints.api), { headers: { 'x-api-key': key } });
@@ -107,7 +116,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
       if (!options.json) console.log(describeRead(name, reads[name]));
     }
     const status = await askStatus(stack, sql, await pickFiles(sql, STATUS_FILES), options);
-    return { files: options.files, load: loadavg()[0] ?? Number.NaN, reads, status };
+    return { files: options.files, seedSeconds, load: loadavg()[0] ?? Number.NaN, reads, status };
   } finally {
     await sql.end({ timeout: 5 });
   }

@@ -33,13 +33,16 @@ export async function insertFilesWithoutHistory(
     WHERE i.indrelid IN ('files'::regclass, 'jobs'::regclass) AND NOT i.indisprimary AND NOT EXISTS (
       SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
     ORDER BY i.indrelid, i.indnatts DESC`;
+  const tables = ['files', 'jobs', ...(history === 'none' ? [] : ['job_steps'])];
   for (const { name } of indexes) await sql`DROP INDEX ${sql.unsafe(name)}`;
+  // What is vacuumed meanwhile is vacuumed again below.
+  for (const table of tables) await sql`ALTER TABLE ${sql(table)} SET (autovacuum_enabled = off)`;
   await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, history, endedDaysAgo });
   const definitions = indexes.map(({ definition }) => definition);
   await onConnections(sql, async (connection) => {
     for (let next = definitions.shift(); next !== undefined; next = definitions.shift()) await connection.unsafe(next);
   });
-  const tables = ['files', 'jobs', ...(history === 'none' ? [] : ['job_steps'])];
+  for (const table of tables) await sql`ALTER TABLE ${sql(table)} RESET (autovacuum_enabled)`;
   await onConnections(sql, async (connection) => {
     for (let next = tables.shift(); next !== undefined; next = tables.shift())
       await connection.unsafe(`VACUUM ANALYZE ${next}`);

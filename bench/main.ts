@@ -1,5 +1,6 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { ApiBenchOptions } from './api.ts';
 import type { BranchesBenchOptions } from './branches.ts';
 import type { CampaignListBenchOptions } from './campaign-list.ts';
 import type { CampaignStatusBenchOptions } from './campaign-status.ts';
@@ -145,11 +146,12 @@ program
     'lists, counts, search, timeline and overview with many files in the tables, and /status at a steady rate',
   )
   .option('--files <count>', 'finished files in the tables, with jobs and audit', positiveInteger, 1_000_000)
+  .option('--history <count>', 'files of these with steps, attempts and audit', positiveInteger, 200_000)
   .option('--samples <count>', 'how often each is asked', positiveInteger, 200)
   .option('--rate <count>', 'requests of /status per second', positiveInteger, 500)
   .option('--seconds <count>', 'for so long', positiveInteger, 30)
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { files: number; samples: number; rate: number; seconds: number; json: boolean }) => {
+  .action(async (options: ApiBenchOptions) => {
     const { runApiBench } = await import('./api.ts');
     await runApiBench(options);
   });
