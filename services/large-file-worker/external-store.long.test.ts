@@ -96,9 +96,12 @@ test('a worker killed in the middle costs the parts in flight, and the next one 
   expect((await far.readFar(await keyOfFile())).equals(body)).toBe(true);
   expect(await far.farVersions(await keyOfFile())).toHaveLength(1);
   const [transfer] = await findTransfers(bed.sql, jobs[0]?.id ?? '');
-  expect(transfer).toMatchObject({ purpose: 'deliver', plan: 'streamed', state: 'DONE', resumes: 1, store: 'globex' });
-  // Those that were answered before the kill, and at most those in flight once more.
-  expect(far.proxy.counts.get('UploadPart')).toBeLessThanOrEqual(PARTS + 1 + 2);
+  expect(transfer).toMatchObject({ purpose: 'deliver', plan: 'streamed', state: 'DONE', store: 'globex' });
+  // A process that stands still for longer than its lease goes on once more.
+  const resumes = transfer?.resumes ?? 0;
+  expect(resumes).toBeGreaterThanOrEqual(1);
+  // Those that were answered before, and at most those in flight once more.
+  expect(far.proxy.counts.get('UploadPart')).toBeLessThanOrEqual(PARTS + 1 + 2 * resumes);
   const [step] = await bed.sql<
     { output: Record<string, unknown> }[]
   >`SELECT output FROM job_steps WHERE kind = 'deliver'`;

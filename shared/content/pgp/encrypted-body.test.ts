@@ -1,7 +1,8 @@
 /** The body of encrypted messages, against the library as the peer: for any content in any pieces, and for every way to break a message. */
 import { randomBytes } from 'node:crypto';
+import { deflateRawSync, deflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { createMessage, decrypt, encrypt, generateKey, type PrivateKey, readMessage } from 'openpgp';
+import { createMessage, decrypt, encrypt, enums, generateKey, type PrivateKey, readMessage } from 'openpgp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ByteReader } from './byte-reader.ts';
 import { readEncryptedMessage } from './encrypted-body.ts';
@@ -277,6 +278,95 @@ describe('content that is not signed', () => {
     const sealed = await wrapped(literal('', 'x'.repeat(100)));
     expect(await causeOf(open(sealed, 65_536, 99))).toBe('PGP_BOMB');
     expect((await open(sealed, 65_536, 100)).length).toBe(100);
+  });
+});
+
+describe('compressed content', () => {
+  const rows = Buffer.from('id,amount\n1,10.00\n'.repeat(40));
+  const literalOf = (content: Uint8Array) => Buffer.concat([Buffer.from([0xaf, 0x62, 0, 0, 0, 0, 0]), content]);
+  /** An old packet whose end is that of the message, as GnuPG makes them. */
+  const compressed = (algorithm: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([0xa3, algorithm]), bytes]);
+  const zip = (content: Uint8Array) => compressed(1, deflateRawSync(literalOf(content)));
+  const zlib = (content: Uint8Array) => compressed(2, deflateSync(literalOf(content)));
+
+  test('of the library is opened, in pieces of any size, and its signatures are verified', async () => {
+    const algorithms = [enums.compression.zip, enums.compression.zlib];
+    const content = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.constant(randomBytes(200_000)), fc.constant(rows));
+    await fc.assert(
+      fc.asyncProperty(
+        content,
+        fc.constantFrom(...algorithms),
+        fc.integer({ min: 1, max: 70_000 }),
+        async (bytes, preferred, size) => {
+          const config = { preferredCompressionAlgorithm: preferred };
+          const pieceBytes = bytes.length > 1_000 ? Math.max(size, 500) : size;
+          const sealed = await sealedByLibrary(bytes, { signingKeys: other, config });
+          expect(Buffer.compare(await open(sealed, pieceBytes), bytes)).toBe(0);
+          const verified = openPgpMessage(inPieces(sealed, pieceBytes), {
+            ...{
+              decryptionKeys: [ours],
+              verificationKeys: [other.toPublic()],
+              isSignatureRequired: true,
+              maxBytes: 1e6,
+            },
+          });
+          expect(Buffer.compare(await collect(verified), bytes)).toBe(0);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  test.each([
+    ['ZIP', zip],
+    ['ZLIB', zlib],
+    ['none', (content: Uint8Array) => compressed(0, literalOf(content))],
+    ['ZIP, twice', (content: Uint8Array) => compressed(1, deflateRawSync(zip(content)))],
+  ])('by %s without lengths is opened', async (_how, made) => {
+    const sealed = await wrapped(made(rows));
+    for (const size of [3, 65_536]) expect(Buffer.compare(await open(sealed, size), rows)).toBe(0);
+  });
+
+  test('with any byte changed, or cut off anywhere, is refused', async () => {
+    for (const made of [zip, zlib]) {
+      const inner = made(rows);
+      // Behind the header and the algorithm.
+      for (let at = 2; at < inner.length; at += 1) {
+        const changed = Buffer.from(inner);
+        changed.writeUInt8(changed.readUInt8(at) ^ 0x20, at);
+        const sealed = await wrapped(changed);
+        // A sender may make any bytes; altered on the way they are refused, whatever they expand to.
+        sealed.writeUInt8(sealed.readUInt8(sealed.length - 1) ^ 1, sealed.length - 1);
+        expect(await causeOf(open(sealed))).toBe('PGP_ALTERED');
+        expect(await causeOf(open(await wrapped(inner.subarray(0, at))))).toMatch(/^PGP_(TRUNCATED|SYNTAX)$/);
+      }
+    }
+  });
+
+  test.each([
+    ['bytes after its end', (made: Buffer) => Buffer.concat([made, Buffer.from('more')])],
+    ['many bytes after its end', (made: Buffer) => Buffer.concat([made, Buffer.alloc(300_000)])],
+    [
+      'another packet after the content in it',
+      () =>
+        compressed(
+          1,
+          deflateRawSync(Buffer.concat([Buffer.from([0xcb, 7, 0x62, 0, 0, 0, 0, 0, 0x61]), literalOf(rows)])),
+        ),
+    ],
+    ['bytes that are not compressed', () => compressed(2, randomBytes(1_000))],
+    ['nothing in it', () => compressed(1, Buffer.alloc(0))],
+    ['no algorithm', () => Buffer.from([0xc8, 0])],
+  ])('with %s is refused', async (_what, broken) => {
+    const sealed = await wrapped(broken(zip(rows)));
+    for (const size of [100, 65_536]) expect(await causeOf(open(sealed, size))).toMatch(/^PGP_(SYNTAX|TRUNCATED)$/);
+  });
+
+  test('that expands without measure is refused at the limit of bytes', async () => {
+    const sealed = await wrapped(zip(Buffer.alloc(50_000_000)));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await causeOf(open(sealed, 65_536, 1_000_000))).toBe('PGP_BOMB');
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 ** 2);
   });
 });
 

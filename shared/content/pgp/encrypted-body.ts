@@ -68,7 +68,7 @@ export async function readEncryptedMessage(reader: ByteReader): Promise<Encrypte
         length: { ...length, bytes: length.bytes - 1 },
       };
     }
-    if (BODIES.has(tag)) return undefined;
+    if (BODIES.has(tag) || length.bytes === Number.POSITIVE_INFINITY) return undefined;
     sizeBytes += raw.length + length.bytes;
     if (length.isPartial || sizeBytes > MOST_HEAD_BYTES) throw overlong();
     const body = await reader.exactly(length.bytes);
@@ -159,6 +159,7 @@ export async function* bodyPieces(reader: ByteReader, first: PacketLength): Asyn
   for (; length !== undefined; length = length.isPartial ? await nextLength(reader) : undefined) {
     for (let left = length.bytes; left > 0; ) {
       const piece = await reader.some(left);
+      if (piece === undefined && left === Number.POSITIVE_INFINITY) return;
       if (piece === undefined) throw truncated();
       left -= piece.length;
       yield piece;

@@ -1,17 +1,15 @@
 /** The content of a message without the library, which takes longer for its body: one packet of literal data (RFC 9580, 5.9). */
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import type { ByteReader } from './byte-reader.ts';
-import { type PacketLength, readHeader } from './packet-lengths.ts';
+import type { PacketHeader, PacketLength } from './packet-lengths.ts';
 
-const LITERAL = 11;
+export const LITERAL = 11;
 /** Format and length of the name; and the time, after the name. */
 const FIXED_BYTES = 2;
 const TIME_BYTES = 4;
 
-/** The length of the content, where `reader` is then; undefined: it is another packet, and `reader` still gives all of it. */
-export async function readLiteral(reader: ByteReader): Promise<PacketLength | undefined> {
-  const header = await readHeader(reader);
-  if (header?.tag !== LITERAL) return undefined;
+/** The length of the content, where `reader` is then, once the header was read. @throws FormatFault `PGP_SYNTAX` */
+export async function readLiteral(reader: ByteReader, header: PacketHeader): Promise<PacketLength> {
   const fixed = await reader.exactly(FIXED_BYTES);
   const nameBytes = fixed?.[1] ?? 0;
   const rest = await reader.exactly(nameBytes + TIME_BYTES);

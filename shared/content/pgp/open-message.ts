@@ -3,8 +3,8 @@
  *
  * 1. Bytes come out before they are known to be whole and signed: the stream ends well only when they are, and what takes it must not show
  *    them to anybody before its end.
- * 2. The body of the usual encrypted message is decrypted by `encrypted-body.ts`, and unsigned content in it read by `literal-body.ts`; what is
- *    signed or compressed, and every other message, is read by the library.
+ * 2. The body of the usual encrypted message is decrypted by `encrypted-body.ts`, expanded by `compressed-body.ts`, and unsigned content in it read
+ *    by `literal-body.ts`; what is signed, and every other message, is read by the library.
  * 3. Memory is flat: the library's own way of waiting for the end takes several times the size of the file.
  */
 import { ReadableStream } from 'node:stream/web';
@@ -12,8 +12,10 @@ import type { DecryptMessageResult, Message, PrivateKey, PublicKey } from 'openp
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { isArmored, readArmored } from './armor.ts';
 import { ByteReader } from './byte-reader.ts';
+import { COMPRESSED, readCompressed } from './compressed-body.ts';
 import { bodyPieces, cipherOf, decryptBody, readEncryptedMessage } from './encrypted-body.ts';
-import { readLiteral } from './literal-body.ts';
+import { LITERAL, readLiteral } from './literal-body.ts';
+import { type PacketHeader, readHeader } from './packet-lengths.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
 
 const BEGINNING_BYTES = 64;
@@ -64,11 +66,23 @@ async function openAny(
   options: OpenMessage,
 ): Promise<Opened> {
   if (body === undefined) return await open(reader.all(), true, options);
-  if (options.isSignatureRequired) return await open(body, false, options);
   const inner = new ByteReader(body);
-  const literal = await orAltered(readLiteral(inner), body);
-  if (literal === undefined) return await open(inner.all(), false, options);
-  return { data: orAlteredPieces(bodyPieces(inner, literal), body), signatures: [] };
+  const header = await orAltered(readHeader(inner), body);
+  const expanded = header?.tag === COMPRESSED ? await orAltered(readCompressed(inner, header), body) : undefined;
+  if (expanded === undefined) return await openContent(inner, header, body, options);
+  const packets = new ByteReader(orAlteredPieces(expanded, body));
+  return await openContent(packets, await readHeader(packets), body, options);
+}
+
+async function openContent(
+  reader: ByteReader,
+  header: PacketHeader | undefined,
+  body: AsyncGenerator<Uint8Array>,
+  options: OpenMessage,
+): Promise<Opened> {
+  if (options.isSignatureRequired || header?.tag !== LITERAL) return await open(reader.all(), false, options);
+  const literal = await orAltered(readLiteral(reader, header), body);
+  return { data: orAlteredPieces(bodyPieces(reader, literal), body), signatures: [] };
 }
 
 /** What was altered says so, whatever its packets look like. */

@@ -2,6 +2,7 @@
 import { type ByteReader, gathered } from './byte-reader.ts';
 
 export interface PacketLength {
+  /** Infinite where only the end of the stream tells. */
   readonly bytes: number;
   /** Another length follows these bytes. */
   readonly isPartial: boolean;
@@ -15,7 +16,7 @@ export interface PacketHeader {
   readonly raw: Buffer;
 }
 
-/** Undefined for what is none, or has a length that only the end of the stream tells. */
+/** Undefined for what is none. */
 export async function readHeader(reader: ByteReader): Promise<PacketHeader | undefined> {
   const raw = await reader.exactly(1);
   const first = raw?.[0];
@@ -40,7 +41,7 @@ export async function readLength(reader: ByteReader): Promise<PacketLength | und
 }
 
 async function readOldLength(reader: ByteReader, type: number): Promise<PacketLength | undefined> {
-  if (type === 3) return undefined;
+  if (type === 3) return { bytes: Number.POSITIVE_INFINITY, isPartial: false, raw: Buffer.alloc(0) };
   const raw = await reader.exactly(2 ** type);
   return raw && { bytes: raw.readUIntBE(0, raw.length), isPartial: false, raw };
 }
