@@ -168,6 +168,6 @@ function describe({ flood, platinum, ratio, wanted }: LanesResult): string {
     row('alone ', platinum.alone),
     row('loaded', platinum.loaded),
     `  ratio of the p95  ${ratio} (wanted at most ${wanted.ratio})`,
-    `the flood arrived within ${flood.arrivedSeconds} s and was carried within ${flood.seconds} s`,
+    `the flood arrived within ${flood.arrivedSeconds} s and was processed within ${flood.seconds} s`,
   ].join('\n');
 }
