@@ -8,6 +8,7 @@ import type { PrivateKey, PublicKey } from 'openpgp';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gathered } from './byte-reader.ts';
 import { cipherOf, encryptBody } from './encrypted-body.ts';
+import { LITERAL } from './literal-body.ts';
 import { packetOf } from './packet-lengths.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
 
@@ -22,7 +23,6 @@ export interface SealMessage {
   readonly isArmored: boolean;
 }
 
-const LITERAL = 11;
 /** Binary, without a name and a date. */
 const LITERAL_HEADER = Buffer.from([0x62, 0, 0, 0, 0, 0]);
 
