@@ -44,8 +44,10 @@ export const LOG_QUERIES: readonly LogQuery[] = [
   {
     name: 'SFTP sessions',
     group: 'sftp',
-    query: `filter ispresent(user) and ispresent(\`session-id\`)
-| stats min(@timestamp) as first, max(@timestamp) as last, count(*) as lines by user, \`session-id\`, \`source-ip\`
+    // Of a session only the first line has the user and the address.
+    query: `filter ispresent(\`session-id\`)
+| stats min(@timestamp) as first, max(@timestamp) as last, sortsLast(user) as username, sortsLast(\`source-ip\`) as sourceIp,
+  sum(\`bytes-in\`) as bytesIn, sum(\`bytes-out\`) as bytesOut, count(*) as lines by \`session-id\`
 | sort first desc
 | limit 200`,
   },
