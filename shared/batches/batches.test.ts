@@ -3,6 +3,7 @@ import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { applyRoute, removeDefinitions } from '#shared/definitions/apply-definitions.ts';
 import { loadRoutingInput, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
@@ -29,11 +30,23 @@ const TABLES = ['tenants', 'batches', 'job_steps', 'attempts', 'audit_events', '
 
 beforeEach(async () => {
   await emptyTables(sql, ...TABLES);
-  await seedTenant(sql);
+  await seedGathering();
 });
 
 afterEach(async () => {
   expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+});
+
+async function seedGathering(): Promise<void> {
+  await seedTenant(sql);
+  await applyRoute(sql, route({ batch: {} }), 'test');
+}
+
+const route = (definition: object) => ({
+  tenantId: 'acme',
+  name: 'route-0',
+  definition: { name: 'route-0', ...definition },
+  definitionHash: JSON.stringify(definition),
 });
 
 const options = { actor: 'test', window: 1_000, limit: 100 };
@@ -151,7 +164,7 @@ test('every file is in one batch and each batch is full, for any order, repetiti
       fc.integer({ min: 1, max: 5 }),
       async (steps, fullAt) => {
         await emptyTables(sql, ...TABLES);
-        await seedTenant(sql);
+        await seedGathering();
         const all: RoutingDecision[] = [];
         const running: Promise<unknown>[] = [];
         for (const each of steps) {
@@ -298,4 +311,36 @@ test('an operator closes it while files join it, however long that takes', async
   );
   expect(jobs).toHaveLength(4);
   expect(await batches()).toMatchObject([{ by: 'operator', files: 4 }]);
+});
+
+test.each([
+  ['is removed', () => removeDefinitions(sql, { kind: 'route', tenantId: 'acme', names: ['route-0'] }, 'test')],
+  ['takes files one by one now', () => applyRoute(sql, route({}), 'test')],
+])('an open batch whose route %s closes with what is there', async (_what, change) => {
+  await join(names(3), { fullAt: 10 });
+  expect((await closeDueBatches(sql, options)).jobs).toEqual([]);
+  await change();
+  expect((await closeDueBatches(sql, options)).jobs).toHaveLength(3);
+  expect(await batches()).toMatchObject([{ state: 'RUNNING', by: 'route', files: 3 }]);
+});
+
+test('a file that a worker routed by what it knew before opens no batch that stays', async () => {
+  const decisions = decisionsOf(await arrive(names(1)), { ...ALL, fullAt: 10 });
+  await applyRoute(sql, route({}), 'test');
+  await routeFiles(sql, decisions, 'test');
+  expect((await closeDueBatches(sql, options)).jobs).toHaveLength(1);
+});
+
+test('a route with another rule: the open batch goes by it from the next file on, and never later than it said', async () => {
+  const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000);
+  await join(['a'], { closeAt: inMinutes(120) });
+  await applyRoute(sql, route({ batch: { within: '10m' } }), 'test');
+  expect((await closeDueBatches(sql, options)).jobs).toEqual([]);
+  await join(['b'], { closeAt: inMinutes(10) });
+  await join(['c'], { closeAt: inMinutes(15) });
+  const [open] = await sql<
+    { minutes: number }[]
+  >`SELECT extract(epoch FROM close_at - now())::float8 / 60 AS minutes FROM batches`;
+  expect(open?.minutes).toBeGreaterThan(8);
+  expect(open?.minutes).toBeLessThanOrEqual(10);
 });

@@ -75,16 +75,20 @@ function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, reason }:
         EXCEPT
         SELECT substr(f.key, length(l.tenant_id) + 2) FROM jobs j JOIN files f ON f.id = j.file_id WHERE j.batch_id = l.id) AS e
       WHERE l.expected IS NOT NULL GROUP BY l.id),
+    gathering AS (
+      SELECT l.id FROM locked l JOIN routes r ON r.id = l.route_id AND r.removed_at IS NULL
+        JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version AND v.definition ? 'batch'),
     decided AS MATERIALIZED (
       SELECT l.*, k.paths AS lacks, CASE
           WHEN l.files >= l.full_at THEN 'count'
           WHEN l.expected IS NOT NULL AND k.paths IS NULL THEN 'manifest'
           WHEN ${reason}::text IS NOT NULL THEN 'operator'
+          WHEN g.id IS NULL THEN 'route'
           WHEN l.close_at <= now() THEN 'time'
           WHEN l.last_joined_at + l.idle_ms * interval '1 ms' <= now() THEN 'idle' END AS why
-      FROM locked l LEFT JOIN lacking k ON k.id = l.id),
+      FROM locked l LEFT JOIN lacking k ON k.id = l.id LEFT JOIN gathering g ON g.id = l.id),
     put_off AS (
-      UPDATE batches b SET look_at = least(d.close_at, d.last_joined_at + d.idle_ms * interval '1 ms', 'infinity'::timestamptz)
+      UPDATE batches b SET look_at = least(d.close_at, d.last_joined_at + d.idle_ms * interval '1 ms', now() + interval '10 minutes')
       FROM decided d WHERE b.id = d.id AND d.why IS NULL),
     member AS MATERIALIZED (
       SELECT j.id, j.tenant_id, j.queue, j.batch_id, j.state = 'WAITING' AND j.wait_reason = ${BATCH} AS is_waiting, d.max_concurrency,

@@ -39,7 +39,7 @@ export function joinBatches(sql: Sql) {
       FROM batch_asked ORDER BY route_id, key
       ON CONFLICT (route_id, key) WHERE state = 'OPEN' DO UPDATE SET files = b.files + excluded.files, changes = b.changes + 1,
         full_at = excluded.full_at, idle_ms = excluded.idle_ms, max_concurrency = excluded.max_concurrency,
-        close_at = coalesce(b.close_at, excluded.close_at), manifest_file_id = coalesce(excluded.manifest_file_id, b.manifest_file_id),
+        close_at = least(b.close_at, excluded.close_at), manifest_file_id = coalesce(excluded.manifest_file_id, b.manifest_file_id),
         expected = coalesce(excluded.expected, b.expected), last_joined_at = now(), look_at = now()
       RETURNING b.id, b.route_id, b.key)`;
 }

@@ -13,7 +13,7 @@
  * text changed; `partner.removed` likewise.
  */
 import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
-import type { Sql } from '#shared/db/connect-database.ts';
+import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
@@ -184,6 +184,7 @@ async function tryToApplyRoute(
     reworded AS (
       UPDATE route_versions v SET source = ${source} FROM changed c WHERE v.id = c.version_id AND c.is_reworded),
     ${dateFilesAgain(sql, sql`SELECT tenant_id FROM changed WHERE is_kept_otherwise`)},
+    ${lookAtBatches(sql, sql`SELECT id FROM changed WHERE is_new`)},
     channel_owner AS (SELECT tenant_id, name AS route FROM changed),
     ${applyChannels(sql, channels)},
     event AS (
@@ -194,6 +195,12 @@ async function tryToApplyRoute(
     SELECT l.id AS "routeId", l.tenant_id AS "tenantId", l.name, c.active_version AS version, c.is_new AS "isNew", c.id IS NULL AS "isStale"
     FROM locked l LEFT JOIN changed c USING (id)`;
   return row;
+}
+
+/** CTE. A route that gathers no files any more leaves its open batches to the clock, which closes them. */
+function lookAtBatches(sql: Sql, routes: Fragment) {
+  return sql`batches_looked_at AS (
+      UPDATE batches SET look_at = now() WHERE state = 'OPEN' AND route_id IN (${routes}))`;
 }
 
 export interface AppliedDefinition {
@@ -337,6 +344,7 @@ export async function removeDefinitions(
         ${kind === 'route' ? sql`, disabled_at = coalesce(disabled_at, now())` : sql``}
       WHERE tenant_id = ${tenantId} AND name = ANY(${[...names]}::text[]) AND removed_at IS NULL
       RETURNING *),
+    ${kind === 'route' ? sql`${lookAtBatches(sql, sql`SELECT id FROM removed`)},` : sql``}
     event AS (
       SELECT ${`${kind}.removed`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object(${kind}::text, name, 'version', ${version}, 'reason', ${reason ?? null}::text)) AS detail,

@@ -20,7 +20,7 @@ const batchSchema = z.object({
   opened_at: z.string(),
   last_joined_at: z.string(),
   closed_at: z.string().nullable(),
-  closed_by: z.enum(['count', 'time', 'idle', 'manifest', 'operator']).nullable(),
+  closed_by: z.enum(['count', 'time', 'idle', 'manifest', 'operator', 'route']).nullable(),
   finished_at: z.string().nullable(),
   succeeded: z.number().nullable().describe('Files that succeeded; null until all have ended.'),
   failed: z.number().nullable(),

@@ -33,7 +33,7 @@ export const batches = pgTable(
     missing: jsonb('missing').$type<readonly string[]>(),
     /** Closes then, whatever is there. */
     closeAt: instant('close_at'),
-    /** `count`, `until`, `idle`, `manifest`, `time` or `operator`. */
+    /** `count`, `idle`, `manifest`, `time`, `operator`, or `route`: the route takes no files together any more. */
     closedBy: text('closed_by'),
     /** When the clock looks at it next. */
     lookAt: instant('look_at').notNull(),
