@@ -7,11 +7,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { claimPorts } from '#local/ports.ts';
+import { askLogs } from '#testkit/checks/ask-logs.ts';
 import { readLogs } from '#testkit/checks/read-logs.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { runLongshore } from '#testkit/servers/run-longshore.ts';
 import { connectSftp } from '#testkit/servers/sftp-client.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
+import { LOG_QUERIES } from '../../deploy/evidence/log-queries.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 const ACME_FILES = fileURLToPath(new URL('../../examples/acme/files', import.meta.url));
@@ -278,6 +280,25 @@ test('the contract waits, customer service is notified, and it continues when it
   const isPrinted = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
   await waitUntil('the terminal shows the delivery', isPrinted, { timeoutMs: 60_000 });
 }, 240_000);
+
+test('the saved queries of the logs answer from these logs', async () => {
+  const lines = (await readLogs(home)).split('\n');
+  const queries = LOG_QUERIES.filter(({ group }) => group === 'services');
+  expect(queries.length).toBeGreaterThan(3);
+  const fileId = lines.find((line) => line.includes('"msg":"job handled"'))?.match(/"fileId":"([^"]+)"/)?.[1];
+  const answers = await Promise.all(
+    queries.map(async ({ name, query }) => ({
+      name,
+      rows: await askLogs(query.replace(/"PUT [^"]+"/, `"${fileId}"`), lines),
+    })),
+  );
+  // An example that fails is a partner's fault, and no error of a service.
+  expect(answers.filter(({ rows }) => rows.length === 0).map(({ name }) => name)).toEqual([
+    'Errors by service and message',
+  ]);
+  const ended = answers.find(({ name }) => name.startsWith('Jobs'))?.rows ?? [];
+  expect(ended.map(({ tenant, step }) => `${tenant} ${step}`)).toContain('acme deliver');
+});
 
 test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {
   launcher?.kill('SIGKILL');
