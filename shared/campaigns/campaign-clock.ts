@@ -3,6 +3,7 @@
  * doubt are settled. One statement each; any number of sweepers side by side.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { reopenRecords } from '#shared/records/reopen-records.ts';
@@ -63,15 +64,16 @@ async function judgeCounts(sql: Sql, actor: string): Promise<void> {
 async function announceStages(sql: Sql, actor: string): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     WITH due AS (
-      SELECT c.id, CASE
+      SELECT c.id, next.stage FROM campaigns c JOIN jobs j ON j.id = c.id CROSS JOIN LATERAL (SELECT CASE
           WHEN j.finished_at < now() - interval '72 hours' AND c.announced = 'SENT' THEN 'DONE'
           WHEN j.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND c.announced = 'STARTED' THEN 'SENT'
           WHEN j.step_kind = 'call' AND j.open_records IS NOT NULL AND c.word <> 'HELD' AND coalesce(c.starts_at <= now(), true)
-            AND c.announced = 'CREATED' THEN 'STARTED' END AS stage
-      FROM campaigns c JOIN jobs j ON j.id = c.id WHERE c.begun_at IS NOT NULL AND c.announced <> 'DONE'
-      ORDER BY c.id LIMIT ${ANNOUNCED_AT_ONCE} FOR UPDATE OF c SKIP LOCKED),
+            AND c.announced = 'CREATED' THEN 'STARTED' END AS stage) AS next
+      -- Those that have nothing to say take no place of the batch.
+      WHERE c.begun_at IS NOT NULL AND c.announced <> 'DONE' AND next.stage IS NOT NULL
+      ORDER BY c.id LIMIT ${literalLimit(sql, ANNOUNCED_AT_ONCE)} FOR UPDATE OF c SKIP LOCKED),
     moved AS (
-      UPDATE campaigns c SET announced = d.stage, updated_at = now() FROM due d WHERE c.id = d.id AND d.stage IS NOT NULL RETURNING c.*),
+      UPDATE campaigns c SET announced = d.stage, updated_at = now() FROM due d WHERE c.id = d.id RETURNING c.*),
     event AS (
       SELECT 'campaign.' || lower(m.announced) AS type, m.tenant_id, NULL::uuid AS file_id, m.id AS job_id,
         jsonb_strip_nulls(jsonb_build_object('campaignId', m.id, 'name', m.name, 'channel', m.channel, 'records', j.record_summary)) AS detail,
