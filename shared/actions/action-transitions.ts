@@ -5,6 +5,7 @@
  * Events: `action.run`, `action.approved`, `action.resumed` (audit only), `action.paused`, `action.aborted`, `action.done`.
  */
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { actionEvent, progressAction, progressEvents } from './action-scope.ts';
@@ -245,7 +246,7 @@ export async function expireActions(
   if (expired === undefined) return false;
   const { count } = await sql`
     DELETE FROM action_items WHERE action_id = ${expired.id} AND subject IN (
-      SELECT subject FROM action_items WHERE action_id = ${expired.id} LIMIT ${DELETED_AT_ONCE})`;
+      SELECT subject FROM action_items WHERE action_id = ${expired.id} LIMIT ${literalLimit(sql, DELETED_AT_ONCE)})`;
   if (count < DELETED_AT_ONCE)
     await sql`
       DELETE FROM actions WHERE id = ${expired.id} AND NOT EXISTS (SELECT 1 FROM action_items WHERE action_id = ${expired.id})`;

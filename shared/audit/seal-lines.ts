@@ -12,6 +12,7 @@
  * Out: how many lines were sealed, and for how long the oldest that is not has waited. Events: none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import { hashLine, lineText, NO_HASH } from './audit-line.ts';
 
@@ -65,7 +66,7 @@ export async function sealLines(sql: Sql, { limit }: { readonly limit: number })
     FROM audit_events e
     WHERE (e.written, e.id) > (${position.written}::text::xid8, ${position.id}::uuid) AND e.written < ${position.horizon}::text::xid8
       AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.event_at = e.at AND s.event_id = e.id)
-    ORDER BY e.written, e.id LIMIT ${limit}`;
+    ORDER BY e.written, e.id LIMIT ${literalLimit(sql, limit)}`;
   const last = lines.at(-1);
   const seals = chain(lines, await readHeads(sql, lines), position.lines);
   const isSealed = last !== undefined && (await store(sql, position, last, seals));

@@ -7,3 +7,11 @@ import type { Sql } from './connect-database.ts';
 export function literalLimit(sql: Sql, limit: number) {
   return sql.unsafe(String(Math.trunc(limit)));
 }
+
+/** The same of a limit that varies, rounded down to 1, 2 or 5 times a power of ten: each text is a statement to be kept. */
+export function coarseLimit(sql: Sql, limit: number) {
+  if (limit < 1) return literalLimit(sql, 0);
+  const power = 10 ** Math.floor(Math.log10(limit));
+  const first = limit / power;
+  return literalLimit(sql, (first < 2 ? 1 : first < 5 ? 2 : 5) * power);
+}

@@ -9,6 +9,7 @@
  * Events: `effect.resolved` with `job.reopened`; `effect.unknown`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { type ReopenedJob, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import type { SetScope } from '#shared/jobs/set-scope.ts';
@@ -53,7 +54,7 @@ export async function doubtLeftEffects(sql: Sql, { limit, actor }: { limit: numb
     WITH left_over AS (
       SELECT e.job_id, e.step_seq, e.part, j.file_id FROM effects e JOIN jobs j ON j.id = e.job_id
       WHERE e.stage = 'COMMITTING' AND j.finished_at IS NOT NULL
-      ORDER BY e.job_id, e.step_seq, e.part LIMIT ${limit}::int FOR UPDATE OF e SKIP LOCKED),
+      ORDER BY e.job_id, e.step_seq, e.part LIMIT ${literalLimit(sql, limit)} FOR UPDATE OF e SKIP LOCKED),
     doubted AS (
       UPDATE effects e SET stage = 'UNKNOWN', at = now() FROM left_over l
       WHERE e.job_id = l.job_id AND e.step_seq = l.step_seq AND e.part = l.part RETURNING e.*, l.file_id),

@@ -12,6 +12,7 @@
  * `excuseOccurrence`:  a person says that it will not come; `linkFile`: that this is the file. Events `expectation.excused`, `expectation.linked`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { OccurrenceState } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
@@ -45,7 +46,7 @@ export function findUnplanned(sql: Sql, { limit }: { readonly limit: number }): 
         CASE WHEN e.removed_at IS NOT NULL OR t.disabled_at IS NOT NULL THEN 'removed' END) AS plan) p
     WHERE e.planned_from IS DISTINCT FROM p.plan
       OR e.removed_at IS NULL AND t.disabled_at IS NULL AND e.planned_until < now()
-    ORDER BY e.planned_until NULLS FIRST LIMIT ${limit}::int`;
+    ORDER BY e.planned_until NULLS FIRST LIMIT ${literalLimit(sql, limit)}`;
 }
 
 export interface StoredPlan {
@@ -116,7 +117,7 @@ export function findDue(sql: Sql, { limit }: { readonly limit: number }): Promis
     FROM expected_occurrences o JOIN tenants t ON t.id = o.tenant_id
       JOIN expectations e ON e.tenant_id = o.tenant_id AND e.name = o.expectation
       LEFT JOIN calendars c ON c.tenant_id = e.tenant_id AND c.name = e.definition -> 'due' ->> 'calendar'
-    WHERE o.next_look_at <= now() ORDER BY o.next_look_at LIMIT ${limit}::int`;
+    WHERE o.next_look_at <= now() ORDER BY o.next_look_at LIMIT ${literalLimit(sql, limit)}`;
 }
 
 export type Arrival = ArrivedFile & { readonly key: string };

@@ -11,6 +11,7 @@ import { deleteExpiredFiles, expireObjects, findExpiryTurns } from '#shared/rete
 import { claimExpiredObjects } from '#shared/retention/expired-objects.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
 import { redateFiles } from '#shared/retention/redate-files.ts';
+import { PLAN_MODES, statementCost } from '#testkit/checks/statement-cost.ts';
 import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
@@ -96,47 +97,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-interface Cost {
-  /** Large tables that were read whole. */
-  readonly readWhole: string[];
-  /** Rows of large tables. */
-  readonly rows: number;
-}
-
-/** What `run` reads, after `prepare`; the changes of both are rolled back. */
-async function costOf(
+const costOf = (
   run: (tx: Sql) => Promise<unknown>,
   planMode: string,
   prepare: (tx: Sql) => Promise<unknown> = async () => {},
-): Promise<Cost> {
-  const tx = await sql.reserve();
-  try {
-    await tx`BEGIN`;
-    await tx.unsafe(`SET LOCAL plan_cache_mode = ${planMode}; SET LOCAL session_replication_role = replica`);
-    await prepare(tx);
-    const before = await countersOf(tx);
-    await run(tx);
-    const after = await countersOf(tx);
-    const of = (table: string) => ({
-      scans: (after.get(table)?.scans ?? 0) - (before.get(table)?.scans ?? 0),
-      rows: (after.get(table)?.rows ?? 0) - (before.get(table)?.rows ?? 0),
-    });
-    return {
-      readWhole: LARGE_TABLES.filter((table) => of(table).scans > 0),
-      rows: LARGE_TABLES.reduce((sum, table) => sum + of(table).rows, 0),
-    };
-  } finally {
-    await tx`ROLLBACK`;
-    tx.release();
-  }
-}
-
-async function countersOf(tx: Sql): Promise<Map<string, { scans: number; rows: number }>> {
-  const rows = await tx<{ name: string; scans: number; rows: number }[]>`
-    SELECT relname AS name, seq_scan::int AS scans, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS rows
-    FROM pg_stat_xact_user_tables WHERE relname = ANY(${LARGE_TABLES})`;
-  return new Map(rows.map(({ name, ...counters }) => [name, counters]));
-}
+) => statementCost(run, { sql, tables: LARGE_TABLES, planMode, prepare });
 
 const clock = { queue: 'partner-steps', limit: 500, missing: 500, graceMs: 0, boundMs: 90_000, actor: 'test' } as const;
 const store = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
@@ -274,7 +239,7 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
   },
 };
 
-describe.each(['force_custom_plan', 'force_generic_plan'])('with %s', (planMode) => {
+describe.each(PLAN_MODES)('with %s', (planMode) => {
   test.each(Object.entries(STATEMENTS))('%s reads no table whole, and few rows', async (_name, prepare) => {
     const cost = await costOf(await prepare(), planMode);
     expect(cost.readWhole).toEqual([]);

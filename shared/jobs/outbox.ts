@@ -5,6 +5,7 @@
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { isForTopics } from '#shared/notices/notice-transitions.ts';
 import type { TopicId } from '#shared/runtime/config/resource-names.ts';
 
@@ -19,7 +20,7 @@ export async function leaseOutbox(sql: Sql, options: { limit: number; leaseMs: n
   return await sql<OutboxRow[]>`
     WITH free AS (
       SELECT event_id, topic FROM outbox WHERE ${isForTopics(sql)} AND (locked_until IS NULL OR locked_until < now())
-      ORDER BY created_at LIMIT ${options.limit}::int FOR UPDATE SKIP LOCKED)
+      ORDER BY created_at LIMIT ${literalLimit(sql, options.limit)} FOR UPDATE SKIP LOCKED)
     UPDATE outbox o SET locked_until = now() + ${options.leaseMs}::int * interval '1 ms'
     FROM free WHERE o.event_id = free.event_id AND o.topic = free.topic
     RETURNING o.event_id AS "eventId", o.topic, o.body`;

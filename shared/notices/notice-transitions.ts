@@ -10,7 +10,8 @@
  * 1. Sent again after a kill between sending and storing: at least once, with the same id.
  * 2. Rows of a channel that is no longer defined go when it goes (`apply-definitions.ts`).
  */
-import type { Sql } from '#shared/db/connect-database.ts';
+import type { Fragment, Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import { noticeOf, recordEvents } from '#shared/jobs/record-events.ts';
 import type { StoredNotice } from '#shared/notices/describe-notice.ts';
@@ -25,7 +26,7 @@ const isForChannels = (sql: Sql) => sql`topic = 'channels'`;
 export async function notifyChannels(sql: Sql, { limit }: { readonly limit: number }): Promise<number> {
   const [row] = await sql<{ taken: number }[]>`
     WITH free AS (
-      SELECT event_id FROM outbox WHERE ${isForChannels(sql)} ORDER BY created_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
+      SELECT event_id FROM outbox WHERE ${isForChannels(sql)} ORDER BY created_at LIMIT ${literalLimit(sql, limit)} FOR UPDATE SKIP LOCKED),
     taken AS (
       DELETE FROM outbox o USING free WHERE o.event_id = free.event_id AND o.topic = ${CHANNELS} RETURNING o.event_id, o.body),
     event AS (
@@ -56,14 +57,18 @@ export async function notifyChannels(sql: Sql, { limit }: { readonly limit: numb
 
 export async function gatherDigests(sql: Sql, { most }: { readonly most: number }): Promise<number> {
   const rows = await sql`
-    WITH due AS (
-      SELECT tenant_id, route, channel FROM notices WHERE delivery_id IS NULL
-      GROUP BY tenant_id, route, channel HAVING min(next_action_at) <= now()),
+    WITH RECURSIVE ${channelsWith(sql, sql`delivery_id IS NULL`)},
+    due AS MATERIALIZED (
+      SELECT c.* FROM channel_with c CROSS JOIN LATERAL (
+        SELECT next_action_at FROM notices
+        WHERE delivery_id IS NULL AND tenant_id = c.tenant_id AND route = c.route AND channel = c.channel
+        ORDER BY next_action_at LIMIT 1) AS first
+      WHERE first.next_action_at <= now()),
     free AS (
       SELECT n.* FROM due d CROSS JOIN LATERAL (
         SELECT event_id, tenant_id, route, channel, created_at FROM notices
         WHERE delivery_id IS NULL AND tenant_id = d.tenant_id AND route = d.route AND channel = d.channel
-        ORDER BY created_at, event_id LIMIT ${most}::int FOR UPDATE SKIP LOCKED) AS n),
+        ORDER BY created_at, event_id LIMIT ${literalLimit(sql, most)} FOR UPDATE SKIP LOCKED) AS n),
     head AS (
       SELECT tenant_id, route, channel, (array_agg(event_id ORDER BY created_at, event_id))[1] AS id
       FROM free GROUP BY tenant_id, route, channel)
@@ -72,6 +77,17 @@ export async function gatherDigests(sql: Sql, { most }: { readonly most: number 
     WHERE (n.event_id, n.tenant_id, n.route, n.channel) = (f.event_id, f.tenant_id, f.route, f.channel)
     RETURNING 1`;
   return rows.length;
+}
+
+/** CTE. The channels that have such notices, each found by one look into the index: a backlog of one costs the others nothing. */
+function channelsWith(sql: Sql, such: Fragment) {
+  const next = (after: Fragment) => sql`
+    SELECT tenant_id, route, channel FROM notices WHERE ${such} ${after} ORDER BY tenant_id, route, channel LIMIT 1`;
+  return sql`channel_with AS (
+      (${next(sql``)})
+      UNION ALL
+      SELECT n.* FROM channel_with w CROSS JOIN LATERAL (
+        ${next(sql`AND (tenant_id, route, channel) > (w.tenant_id, w.route, w.channel)`)}) AS n)`;
 }
 
 export interface LeasedNotice {
@@ -95,17 +111,18 @@ export interface LeaseNoticesOptions {
 
 export async function leaseNotices(sql: Sql, options: LeaseNoticesOptions): Promise<LeasedNotice[]> {
   return await sql<LeasedNotice[]>`
-    WITH ranked AS (
-      SELECT event_id, tenant_id, route, channel,
-        row_number() OVER (PARTITION BY tenant_id, route, channel ORDER BY next_action_at, event_id) AS place
-      FROM notices
-      WHERE delivery_id = event_id AND state = 'PENDING' AND next_action_at <= now()
-        AND coalesce(locked_until < now(), true)),
+    WITH RECURSIVE ${channelsWith(sql, sql`delivery_id = event_id AND state = 'PENDING'`)},
+    ranked AS MATERIALIZED (
+      SELECT n.* FROM channel_with c CROSS JOIN LATERAL (
+        SELECT event_id, tenant_id, route, channel, row_number() OVER (ORDER BY next_action_at, event_id) AS place FROM notices
+        WHERE delivery_id = event_id AND state = 'PENDING' AND tenant_id = c.tenant_id AND route = c.route AND channel = c.channel
+          AND next_action_at <= now() AND coalesce(locked_until < now(), true)
+        ORDER BY next_action_at, event_id LIMIT ${literalLimit(sql, options.limitPerChannel)}) AS n),
     free AS (
       SELECT n.event_id, n.tenant_id, n.route, n.channel
-      FROM notices n JOIN ranked r USING (event_id, tenant_id, route, channel)
-      WHERE r.place <= ${options.limitPerChannel}::int AND n.state = 'PENDING' AND coalesce(n.locked_until < now(), true)
-      ORDER BY r.place, n.next_action_at LIMIT ${options.limit}::int FOR UPDATE OF n SKIP LOCKED),
+      FROM ranked r JOIN notices n USING (event_id, tenant_id, route, channel)
+      WHERE n.state = 'PENDING' AND coalesce(n.locked_until < now(), true)
+      ORDER BY r.place, n.next_action_at LIMIT ${literalLimit(sql, options.limit)} FOR UPDATE OF n SKIP LOCKED),
     leased AS (
       UPDATE notices n SET locked_until = now() + ${options.leaseMs}::int * interval '1 ms', attempts = n.attempts + 1
       FROM free f WHERE (n.event_id, n.tenant_id, n.route, n.channel) = (f.event_id, f.tenant_id, f.route, f.channel)

@@ -10,6 +10,7 @@
  * Events: `pull.triggered`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { coarseLimit } from '#shared/db/literal-limit.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { wakeBound } from '#shared/jobs/wake-chosen.ts';
@@ -30,7 +31,7 @@ export async function wakeSources(
       SELECT tenant_id, name FROM sources
       WHERE removed_at IS NULL AND next_action_at <= now() AND coalesce(lease_until < now(), true)
         AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`failures`)})
-      ORDER BY next_action_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
+      ORDER BY next_action_at LIMIT ${coarseLimit(sql, limit)} FOR UPDATE SKIP LOCKED)
     UPDATE sources s SET woken_at = now(), wakes = s.wakes + 1 FROM chosen c
     WHERE s.tenant_id = c.tenant_id AND s.name = c.name
     RETURNING s.name AS id, s.tenant_id AS "tenantId", s.wakes AS wake`;

@@ -10,6 +10,7 @@
  * Out: the pulls, marked as woken. No event: what happens to them has its own.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { coarseLimit } from '#shared/db/literal-limit.ts';
 import { wakeBound } from '#shared/jobs/wake-chosen.ts';
 
 export interface WokenPull {
@@ -48,16 +49,16 @@ export async function wakePulls(sql: Sql, { limit, boundMs }: WakePullsOptions):
         WHERE p.tenant_id = r.tenant_id AND p.remote = r.remote AND p.status = 'TRIGGERED' AND p.woken_at IS NULL
           AND coalesce(p.next_action_at <= now(), true) AND coalesce(p.lease_until < now(), true)
         ORDER BY p.created_at LIMIT least(r.pulls, ${limit}::int)) AS e
-      WHERE r.pulls > 0 LIMIT ${limit}::int),
+      WHERE r.pulls > 0 LIMIT ${coarseLimit(sql, limit)}),
     due AS (
       SELECT id, wakes FROM pulls
       WHERE status = 'RUNNING' AND coalesce(lease_until < now(), true) AND coalesce(next_action_at <= now(), true)
         AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
-      LIMIT ${limit}::int),
+      LIMIT ${coarseLimit(sql, limit)}),
     overdue AS (
       SELECT id, wakes FROM pulls
       WHERE status = 'TRIGGERED' AND woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)} AND coalesce(lease_until < now(), true)
-      LIMIT ${limit}::int),
+      LIMIT ${coarseLimit(sql, limit)}),
     chosen AS (SELECT * FROM entering UNION SELECT * FROM due UNION SELECT * FROM overdue),
     locked AS (
       SELECT p.id FROM pulls p JOIN chosen c USING (id)

@@ -10,6 +10,7 @@
  * Out: the chunks made, marked as woken. Events: `records.swept` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { coarseLimit } from '#shared/db/literal-limit.ts';
 import { isRefusal, runSet } from '#shared/db/run-statements.ts';
 import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
@@ -40,7 +41,7 @@ export async function sweepRecords(sql: Sql, options: SweepRecords): Promise<Wok
 async function sweepEachJob(sql: Sql, options: SweepRecords): Promise<WokenChunk[]> {
   const jobs = await sql<{ id: string }[]>`
     SELECT DISTINCT job_id AS id FROM (
-      SELECT job_id FROM records WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT ${options.limit}::int) AS due`;
+      SELECT job_id FROM records WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT ${coarseLimit(sql, options.limit)}) AS due`;
   const { results, refused } = await runSet({
     rows: jobs.map(({ id }) => id),
     keyOf: (id) => id,
@@ -66,7 +67,7 @@ async function sweepDue(
       FROM records r JOIN jobs j ON j.id = r.job_id
       WHERE r.next_attempt_at <= now() ${ofJobs}
         AND NOT (j.state IN ('PENDING', 'RUNNING', 'WAITING') AND NOT ${isCarried(sql)})
-      ORDER BY r.next_attempt_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF j SKIP LOCKED),
+      ORDER BY r.next_attempt_at LIMIT ${coarseLimit(sql, limit)} FOR UPDATE OF r SKIP LOCKED FOR SHARE OF j SKIP LOCKED),
     placed AS (
       SELECT job_id, line, created_at,
         (row_number() OVER (PARTITION BY job_id ORDER BY line) - 1) / ${CHUNK_RECORDS}::int AS part

@@ -8,6 +8,7 @@
  * Events: `file.restore-asked`, `file.restored`, `file.restore-failed`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import type { RESTORE_STATES } from '#shared/db/schema.ts';
 import type { RestoreTier } from '#shared/files/object-store.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
@@ -72,7 +73,7 @@ const LEASE = '2 minutes';
 export async function claimRestores(sql: Sql, limit: number): Promise<DueRestore[]> {
   return await sql<DueRestore[]>`
     WITH due AS MATERIALIZED (
-      SELECT file_id FROM restores WHERE next_action_at <= now() ORDER BY next_action_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+      SELECT file_id FROM restores WHERE next_action_at <= now() ORDER BY next_action_at LIMIT ${literalLimit(sql, limit)} FOR UPDATE SKIP LOCKED)
     UPDATE restores r SET next_action_at = now() + ${LEASE}::interval
     FROM due d JOIN files f ON f.id = d.file_id WHERE r.file_id = d.file_id
     RETURNING r.file_id AS "fileId", f.archive_bucket AS bucket, f.archive_key AS key, f.archive_version_id AS "versionId", r.state, r.days,

@@ -9,6 +9,7 @@
  * `findOwnedUploads`: of the uploads named, those of a transfer that is still open.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 
 export interface OrphanedTransfer {
   readonly ownerId: string;
@@ -33,13 +34,15 @@ export async function claimOrphans(
       WHERE t.state IN ('COPYING', 'COMPLETING', 'ABORTING') AND coalesce(t.next_action_at <= now(), true)
         -- Whoever has just taken it over is seen here, where the job's row may be older.
         AND t.updated_at < now() - interval '1 second'
+        -- Each by its key, or jobs would be read whole to find those of many transfers.
         AND CASE t.owner
           WHEN 'job' THEN NOT EXISTS (
-            SELECT 1 FROM jobs j WHERE j.id = t.owner_id AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_seq = t.seq)
+            SELECT 1 FROM jobs j WHERE j.id = t.owner_id AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_seq = t.seq OFFSET 0)
           WHEN 'pull' THEN NOT EXISTS (
-            SELECT 1 FROM pulls p WHERE p.id = t.owner_id AND p.generation = t.seq AND p.status IN ('TRIGGERED', 'RUNNING'))
-          ELSE NOT EXISTS (SELECT 1 FROM files f WHERE f.id = t.owner_id AND f.status = 'PROCESSING' AND f.archived_at IS NULL) END
-      ORDER BY t.owner_id, t.seq LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)
+            SELECT 1 FROM pulls p WHERE p.id = t.owner_id AND p.generation = t.seq AND p.status IN ('TRIGGERED', 'RUNNING') OFFSET 0)
+          ELSE NOT EXISTS (
+            SELECT 1 FROM files f WHERE f.id = t.owner_id AND f.status = 'PROCESSING' AND f.archived_at IS NULL OFFSET 0) END
+      ORDER BY t.owner_id, t.seq LIMIT ${literalLimit(sql, options.limit)} FOR UPDATE SKIP LOCKED)
     UPDATE transfers t SET state = 'ABORTING', updated_at = now(),
       next_action_at = now() + CASE WHEN t.store IS NULL THEN ${options.claimMs}::int * interval '1 ms'
         ELSE greatest(${options.claimMs}::int * interval '1 ms', least(interval '1 hour', (now() - t.started_at) / 10)) END

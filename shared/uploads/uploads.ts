@@ -6,6 +6,7 @@
  * 3. Before the last byte of a body is given to the store, its process says so under its epoch: one that was taken over writes nothing.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 import type { FileStatus, UploadSource, UploadState } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 
@@ -200,16 +201,16 @@ export async function findExpiredUploads(sql: Sql, limit: number): Promise<Expir
   return await sql<ExpiredUpload[]>`
     SELECT id, epoch, bucket, key, store_upload_id AS "storeUploadId" FROM uploads
     WHERE state IN ('OPEN', 'COMPLETING') AND expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
-    ORDER BY expires_at LIMIT ${limit}`;
+    ORDER BY expires_at LIMIT ${literalLimit(sql, limit)}`;
 }
 
 /** Rows of uploads that ended, and links without uploads, after `days`. */
 export async function deleteEndedUploads(sql: Sql, days: number, limit: number): Promise<void> {
   await sql`
     DELETE FROM uploads WHERE id IN (
-      SELECT id FROM uploads WHERE finished_at < now() - ${days}::int * interval '1 day' LIMIT ${limit})`;
+      SELECT id FROM uploads WHERE finished_at < now() - ${days}::int * interval '1 day' LIMIT ${literalLimit(sql, limit)})`;
   await sql`
     DELETE FROM upload_links WHERE id IN (
       SELECT l.id FROM upload_links l WHERE l.expires_at < now() - ${days}::int * interval '1 day'
-        AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.link_id = l.id) LIMIT ${limit})`;
+        AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.link_id = l.id) LIMIT ${literalLimit(sql, limit)})`;
 }

@@ -8,13 +8,14 @@
  * Out: how many lines were gone over. Events: none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { literalLimit } from '#shared/db/literal-limit.ts';
 
 export async function rollUpUsage(sql: Sql, { limit }: { readonly limit: number }): Promise<number> {
   const [reader] = await sql<{ line: number }[]>`SELECT line::float8 AS line FROM audit_readers WHERE name = 'usage'`;
   if (reader === undefined) return 0;
   const [row] = await sql<{ lines: number }[]>`
     WITH line AS MATERIALIZED (
-      SELECT number, event_at, event_id FROM audit_seals WHERE number > ${reader.line} ORDER BY number LIMIT ${limit}),
+      SELECT number, event_at, event_id FROM audit_seals WHERE number > ${reader.line} ORDER BY number LIMIT ${literalLimit(sql, limit)}),
     moved AS (
       UPDATE audit_readers SET line = last.number FROM (SELECT max(number) AS number FROM line) AS last
       WHERE name = 'usage' AND line = ${reader.line} AND last.number IS NOT NULL RETURNING 1),

@@ -69,7 +69,12 @@ export const notices = pgTable(
   (table) => [
     primaryKey({ columns: [table.eventId, table.tenantId, table.route, table.channel] }),
     check('notices_state', oneOf('state', NOTICE_STATES)),
-    index('notices_due').on(table.nextActionAt).where(sql`delivery_id = event_id AND state = 'PENDING'`),
+    index('notices_due_of_channel')
+      .on(table.tenantId, table.route, table.channel, table.nextActionAt, table.eventId)
+      .where(sql`delivery_id = event_id AND state = 'PENDING'`),
+    index('notices_digest_due')
+      .on(table.tenantId, table.route, table.channel, table.nextActionAt)
+      .where(sql`delivery_id IS NULL`),
     index('notices_gathering')
       .on(table.tenantId, table.route, table.channel, table.createdAt)
       .where(sql`delivery_id IS NULL`),
