@@ -252,3 +252,11 @@ test('every queue is taken from, and every one that is sent to is taken from by 
   expect(QUEUE_IDS.filter((id) => !all.some(({ takes }) => takes.includes(id)))).toEqual([]);
   expect(all.some(({ takesDeadLetters }) => takesDeadLetters)).toBe(true);
 });
+
+test('the control API may read whatever it gives people a URL to read', () => {
+  const ways = BUCKET_IDS.filter((bucket) => bucket !== 'evidence').map((bucket) => [
+    bucket,
+    SERVICE_ACCESS['control-api'].objects[bucket]?.includes('read'),
+  ]);
+  expect(ways).toEqual(ways.map(([bucket]) => [bucket, true]));
+});

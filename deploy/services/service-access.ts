@@ -154,6 +154,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
       landing: ['read', 'read-tags', 'write', 'list-versions'],
       staging: ['read', 'write'],
       archive: ['read', 'read-tags'],
+      delivered: ['read'],
       outbound: ['read'],
     },
     // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
