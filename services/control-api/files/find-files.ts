@@ -1,5 +1,6 @@
 /** Reads of files: a page of them by filters, and one with its jobs and where its bytes are. */
 import { z } from 'zod';
+import { DOWNLOADS } from '#shared/api/uploads.ts';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
 import { files, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
@@ -9,6 +10,7 @@ import { ofTenant } from '../http/tenant-scope.ts';
 import { auditSchema, findAuditOfFile } from '../jobs/find-audit.ts';
 import { jobSummaryColumns, jobSummarySchema, toJobSummary } from '../jobs/job-summary.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
+import { findMadeKinds } from '../uploads/find-made.ts';
 import type { FileFilters } from './file-filters.ts';
 import { fileSummarySchema, summaryColumns, toFileSummary } from './file-summary.ts';
 import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
@@ -42,6 +44,7 @@ export const fileDetailSchema = fileSummarySchema
     objects_expired_at: z.string().nullable().describe('Its objects were deleted; it cannot be retried or downloaded.'),
     location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Current location of the object.'),
     deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
+    downloads: z.array(z.enum(DOWNLOADS)).describe('What there is to read by POST /api/v1/downloads.'),
     jobs: z.array(jobSummarySchema),
     transfers: z.array(transferSummarySchema).describe('Multipart copies of its jobs and to the archive.'),
     audit: auditSchema.describe('Who did what with it, without the events of records; the newest 200.'),
@@ -86,10 +89,11 @@ export async function findFileDetail(
     .from(files)
     .where(and(ofTenant(reads, files.tenantId, tenantId), eq(files.id, id)));
   if (file === undefined) return undefined;
-  const [jobRows, deliveries, audit] = await Promise.all([
+  const [jobRows, deliveries, audit, made] = await Promise.all([
     findJobsOfFile(reads, id),
     findDeliveries(reads, id),
     findAuditOfFile(reads, id),
+    findMadeKinds(plain, id),
   ]);
   const transfers = await findTransfersOf(plain, [id, ...jobRows.map((job) => job.id)]);
   const { archiveBucket, archiveKey } = file;
@@ -113,6 +117,7 @@ export async function findFileDetail(
         ? []
         : [{ job_id: jobId, bucket, key, version_id: versionId, delivered_at: deliveredAt }],
     ),
+    downloads: file.objectsExpiredAt === null ? ['original', ...made] : [],
     jobs: jobRows.map(toJobSummary),
     transfers: transfers.map(toTransferSummary),
     audit,

@@ -15,6 +15,7 @@ import { type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idField, reasonField } from '../http/request-fields.ts';
 import { callerWith } from '../http/request-guard.ts';
 import { refuseExpired } from '../retention/refuse-expired.ts';
+import { findMade, type Made } from './find-made.ts';
 import type { UploadParts } from './handle-uploads.ts';
 
 const bodySchema = z.strictObject({
@@ -30,15 +31,6 @@ const replySchema = z.object({
   size: z.number(),
   expires_in: z.number().describe('Seconds.'),
 });
-
-interface Download {
-  readonly tenantId: string;
-  readonly fileId: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly versionId: string | null;
-  readonly sizeBytes: number;
-}
 
 export function handleDownloads(app: ApiServer, { sql, landing }: UploadParts): void {
   const ownBuckets = new Set(BUCKET_IDS.map((id) => bucketName(landing.prefix, id)));
@@ -59,7 +51,8 @@ export function handleDownloads(app: ApiServer, { sql, landing }: UploadParts): 
       const caller = callerWith(request, isOfResults ? 'results:download' : 'files:download');
       if (caller.tenantId === null && reason === undefined)
         throw new LongshoreError('REQUEST_INVALID', 'reason: is required of operators');
-      const found = await findDownload(sql, { tenantId: caller.tenantId, fileId, what, route });
+      const asked = { tenantId: caller.tenantId, fileId };
+      const found = await (what === 'original' ? findOriginal(sql, asked) : findMade(sql, { ...asked, what, route }));
       if (found === undefined)
         throw new LongshoreError('NOT_FOUND', what === 'original' ? 'File not found' : `The file has no ${what}.`);
       await refuseExpired(sql, fileId);
@@ -76,48 +69,18 @@ export function handleDownloads(app: ApiServer, { sql, landing }: UploadParts): 
   );
 }
 
-interface DownloadQuestion {
-  readonly tenantId: string | null;
-  readonly fileId: string;
-  readonly what: (typeof DOWNLOADS)[number];
-  readonly route: string | undefined;
-}
-
-async function findDownload(sql: Sql, question: DownloadQuestion): Promise<Download | undefined> {
-  const { tenantId, fileId, what, route = null } = question;
-  if (what === 'original') {
-    const [original] = await sql<Download[]>`
-      SELECT tenant_id AS "tenantId", id AS "fileId", coalesce(archive_bucket, bucket) AS bucket, coalesce(archive_key, key) AS key,
-        CASE WHEN archive_bucket IS NULL THEN version_id ELSE archive_version_id END AS "versionId", size_bytes::float8 AS "sizeBytes"
-      FROM files WHERE id = ${fileId} AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})`;
-    return original;
-  }
-  const kinds = {
-    delivered: ['deliver'],
-    results: ['deliver', 'transform', 'confirm', 'call'],
-    rejects: ['parse', 'load', 'convert'],
-  }[what];
-  const [made] = await sql<Download[]>`
-    SELECT f.tenant_id AS "tenantId", f.id AS "fileId", s.place ->> 'bucket' AS bucket, s.place ->> 'key' AS key,
-      s.place ->> 'versionId' AS "versionId", coalesce((s.place ->> 'sizeBytes')::float8, 0) AS "sizeBytes"
-    FROM files f JOIN jobs j ON j.file_id = f.id JOIN routes r ON r.id = j.route_id
-      JOIN LATERAL (
-        SELECT CASE WHEN ${what} = 'rejects' THEN output -> 'rejects' WHEN kind = 'call' THEN output -> 'results' ELSE output END AS place,
-          finished_at
-        FROM job_steps WHERE job_id = j.id AND kind = ANY(${kinds}::text[])
-          -- What failed is what a results file, and one of rejects, is read for.
-          AND (state = 'SUCCEEDED' OR (state = 'FAILED' AND (kind = 'call' OR ${what} = 'rejects')))) s
-        ON s.place ? 'bucket' AND s.place ? 'key' AND NOT s.place ? 'store'
-    WHERE f.id = ${fileId} AND (${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})
-      AND (${route}::text IS NULL OR r.name = ${route})
-    ORDER BY s.finished_at DESC LIMIT 1`;
-  return made;
+async function findOriginal(sql: Sql, { tenantId, fileId }: { tenantId: string | null; fileId: string }) {
+  const [original] = await sql<Made[]>`
+    SELECT tenant_id AS "tenantId", id AS "fileId", coalesce(archive_bucket, bucket) AS bucket, coalesce(archive_key, key) AS key,
+      CASE WHEN archive_bucket IS NULL THEN version_id ELSE archive_version_id END AS "versionId", size_bytes::float8 AS "sizeBytes"
+    FROM files WHERE id = ${fileId} AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})`;
+  return original;
 }
 
 /** Event: `file.downloaded`. */
 async function noteDownload(
   sql: Sql,
-  download: Download & { readonly what: string; readonly reason: string | undefined; readonly actor: string },
+  download: Made & { readonly what: string; readonly reason: string | undefined; readonly actor: string },
 ): Promise<void> {
   const { tenantId, fileId, bucket, key, versionId, what, reason = null, actor } = download;
   await sql`

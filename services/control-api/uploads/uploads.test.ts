@@ -415,6 +415,7 @@ describe('a download', () => {
     expect((await download({}, { key: api.keys.operator })).status).toBe(400);
     expect((await download({ reason: 'INC-1' }, { key: api.keys.operator })).status).toBe(200);
     expect((await download({ what: 'results' })).status).toBe(404);
+    expect((await ask('GET', `/api/v1/files/${sent.file_id}`)).body.downloads).toEqual(['original']);
     const lines = await api.sql`
       SELECT actor, detail ->> 'reason' AS reason FROM audit_events WHERE type = 'file.downloaded' AND file_id = ${sent.file_id} ORDER BY at`;
     expect(lines).toEqual([
@@ -439,16 +440,18 @@ describe('a download', () => {
     ['parse', 'SUCCEEDED'],
     ['load', 'SUCCEEDED'],
     ['convert', 'FAILED'],
-  ])('of what a step %s that %s rejected is the file that the sender gets', async (kind, state) => {
+    ['transform', 'SUCCEEDED', 'rejectedRows'],
+  ])('of what a step %s that %s rejected is the file that the sender gets', async (kind, state, output = 'rejects') => {
     const place = { bucket: 'test-outbound', key: `acme/rejects/inbound/${name}` };
     await createObjectStore({ client: s3.client }).put({ target: place, body: Buffer.from('x,no number\n') });
     await seedTenant(api.sql);
     const [job] = await seedJobs(api.sql, { objects: [{ key: `acme/inbound/${name}` }] });
     await api.sql`
       INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
-      VALUES (${job?.id ?? ''}, 0, ${kind}, ${state}, 1, ${api.sql.json({ rejects: place })}, now(), now())`;
+      VALUES (${job?.id ?? ''}, 0, ${kind}, ${state}, 1, ${api.sql.json({ [output]: place })}, now(), now())`;
     const { body } = await ask('POST', '/api/v1/downloads', { body: { file_id: job?.fileId, what: 'rejects' } });
     expect(await (await fetch(body.url)).text()).toBe('x,no number\n');
+    expect((await ask('GET', `/api/v1/files/${job?.fileId}`)).body.downloads).toEqual(['original', 'rejects']);
   });
 });
 
