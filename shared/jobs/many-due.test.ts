@@ -4,7 +4,6 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findDueActions, findOpenItems } from '#shared/actions/action-transitions.ts';
-import { sealLines } from '#shared/audit/seal-lines.ts';
 import { advanceDueBatches } from '#shared/batches/advance-batches.ts';
 import { closeDueBatches } from '#shared/batches/close-batches.ts';
 import { tickCampaigns } from '#shared/campaigns/campaign-clock.ts';
@@ -131,11 +130,6 @@ beforeAll(async () => {
   await sql`
     INSERT INTO audit_seals (event_at, event_id, tenant_id, seq, previous, hash, number)
     SELECT at, id, 'acme', row_number() OVER (ORDER BY id), '\\x00', '\\x00', row_number() OVER (ORDER BY id) FROM audit_events`;
-  await sql`
-    UPDATE audit_sealing SET written = (SELECT written FROM audit_events LIMIT 1), id = ${id(sql, 7)}, lines = n FROM (SELECT ${MANY}::int AS n) AS last`;
-  await sql`
-    INSERT INTO audit_events (id, type, tenant_id, file_id, actor, detail)
-    SELECT ${id(sql, 8)}, 'file.routed', 'acme', ${id(sql, 1)}, 'router', '{}' FROM ${numbers}`;
   await sql`SET session_replication_role = origin`;
   await sql`ANALYZE`;
   const large = await sql<
@@ -175,7 +169,6 @@ const CLOCKS: Record<string, (tx: Sql) => Promise<number>> = {
   sources: async (tx) => (await wakeSources(tx, { limit: BATCH, boundMs: 90_000 })).length,
   pulls: async (tx) => (await wakePulls(tx, { limit: BATCH, boundMs: 90_000 })).length,
   'transfers of nobody': async (tx) => (await claimOrphans(tx, { limit: BATCH, claimMs: 60_000 })).length,
-  'audit lines to seal': async (tx) => (await sealLines(tx, batch)).sealed,
   'audit lines to count': async (tx) => await rollUpUsage(tx, batch),
   campaigns: async (tx) => {
     await tickCampaigns(tx, { actor: 'test' });
