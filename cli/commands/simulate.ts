@@ -17,7 +17,7 @@ const routeSchema = z.looseObject({
   starts_at: z.string().nullable(),
   joins_batch: z.boolean(),
   order_group: z.string().nullable(),
-  tells: z.array(z.looseObject({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
+  notifies: z.array(z.looseObject({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
   steps: z.array(z.looseObject({ kind: z.string(), class: z.string(), would: z.string() })),
 });
 const simulationSchema = z.object({
@@ -124,7 +124,7 @@ function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simul
     if (route.joins_batch) terminal.line('  It waits with other files until its batch closes.');
     if (route.held) terminal.line('  It would be held for a person first.');
     if (route.order_group !== null) terminal.line(`  It goes in the order of ${route.order_group}`);
-    for (const { channel, kind, on } of route.tells)
+    for (const { channel, kind, on } of route.notifies)
       terminal.line(`  ${channel} (${kind}) is notified: ${on.join(', ')}`);
   }
   const others = decision.routes.filter(({ takes }) => !takes).map(({ route, because }) => [route, because]);

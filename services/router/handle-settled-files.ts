@@ -178,10 +178,10 @@ function endSpan(span: Span | undefined, decided: Decided | undefined): void {
 function outcomeOf({
   jobs,
   companionOf,
-  isElsewhere,
+  isForOtherRegion,
 }: RoutingDecision): 'routed' | 'companion' | 'elsewhere' | 'quarantined' {
   if (jobs.length > 0) return 'routed';
-  if (isElsewhere) return 'elsewhere';
+  if (isForOtherRegion) return 'elsewhere';
   return companionOf === undefined ? 'quarantined' : 'companion';
 }
 

@@ -1,9 +1,9 @@
-/** What a mail is asked of right before it is sent: its campaign's word, its time, its recipient's suppression; of many mails in one statement. */
+/** What a mail is asked of right before it is sent: what was decided of its campaign, its time, its recipient's suppression; of many mails in one statement. */
 import type { Sql } from '#shared/db/connect-database.ts';
-import type { CampaignWord } from '#shared/db/schema.ts';
+import type { CampaignControl } from '#shared/db/schema.ts';
 
 export interface Gate {
-  readonly word: CampaignWord;
+  readonly control: CampaignControl;
   readonly startsInMs: number;
   /** By the database's clock. */
   readonly nowMs: number;
@@ -16,7 +16,7 @@ export async function askGates(
   items: readonly { id: string; hash: string }[],
 ): Promise<(Gate | undefined)[]> {
   const rows = await sql<(Gate & { position: number })[]>`
-    SELECT i.position::int AS position, c.word, greatest(0, extract(epoch FROM c.starts_at - now()) * 1000)::float8 AS "startsInMs",
+    SELECT i.position::int AS position, c.word AS control, greatest(0, extract(epoch FROM c.starts_at - now()) * 1000)::float8 AS "startsInMs",
       (extract(epoch FROM now()) * 1000)::float8 AS "nowMs",
       EXISTS (
         SELECT 1 FROM suppressions s

@@ -8,7 +8,7 @@ import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { reopenRecords } from '#shared/records/reopen-records.ts';
 import { beginCampaigns } from './begin-campaigns.ts';
-import { COUNTING, sayWord } from './campaign-store.ts';
+import { COUNTING, controlCampaign } from './campaign-store.ts';
 import { findUnheard, settleSends } from './settle-sends.ts';
 
 const SETTLED_AT_ONCE = 1_000;
@@ -51,8 +51,8 @@ async function judgeCounts(sql: Sql, actor: string): Promise<void> {
     WHERE c.word = 'HELD' AND c.held_reason = ${COUNTING} AND j.step_kind = 'call' AND j.open_records IS NOT NULL
     ORDER BY c.id LIMIT ${COUNTED_AT_ONCE}`;
   for (const { id, holdOver, isOver } of counted)
-    await sayWord(sql, {
-      ...{ id, actor, word: isOver ? 'HELD' : 'GO', from: ['HELD'], fromReason: COUNTING },
+    await controlCampaign(sql, {
+      ...{ id, actor, control: isOver ? 'HELD' : 'GO', from: ['HELD'], fromReason: COUNTING },
       ...(isOver && { reason: `OVER_${holdOver}` }),
     });
 }

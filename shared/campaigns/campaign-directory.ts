@@ -1,7 +1,7 @@
 /**
  * Campaigns as the record engine calls them: a partner named like the campaign's route, whose one operation sends one mail.
  *
- * 1. Right before a mail its campaign's word and its recipient's suppression are asked of the database, for many mails in one statement: a pause
+ * 1. Right before a mail what was decided of its campaign and its recipient's suppression are asked of the database, for many mails in one statement: a pause
  *    counts from the next mail on, and so does an unsubscribe.
  * 2. What has to be waited for counts no try. The intent is stored last, once the mail has its turn: what a worker that dies leaves in doubt is no
  *    more than its requests. A request is made once.
@@ -22,7 +22,7 @@ import { within } from '#shared/runtime/within.ts';
 import { REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
 import { askGates, type Gate } from './ask-gates.ts';
 import type { MailSent } from './campaign-mail.ts';
-import { sayWord } from './campaign-store.ts';
+import { controlCampaign } from './campaign-store.ts';
 import { composeMail, type UnsubscribeLinks } from './compose-mail.ts';
 import { createMailTemplates, type LoadedCampaign, loadCampaign } from './load-campaign.ts';
 import { addressHash } from './mail-address.ts';
@@ -181,13 +181,13 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     { time_zone: zone }: Readonly<Record<string, unknown>>,
   ): CallOutcome | PostponedCall | undefined {
     if (gate === undefined) return final('CAMPAIGN_CANCELLED', 'The campaign is gone.');
-    if (gate.word === 'CANCELLED')
+    if (gate.control === 'CANCELLED')
       return final('CAMPAIGN_CANCELLED', 'The campaign was cancelled before this mail was sent.');
     if (gate.isSuppressed) {
       onSent?.('suppressed');
       return final('SUPPRESSED', 'The address gets no mail of this topic.');
     }
-    if (gate.word !== 'GO') return wait(PAUSED_MS);
+    if (gate.control !== 'GO') return wait(PAUSED_MS);
     if (gate.startsInMs > 0) return wait(gate.startsInMs);
     const closedMs = msUntilDue(campaign, typeof zone === 'string' ? zone : undefined, gate.nowMs);
     if (closedMs <= 0) return undefined;
@@ -212,7 +212,9 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
         await said(rates.spend(campaign));
         return wait(QUOTA_MS);
       case 'stopped':
-        await said(sayWord(sql, { id, word: 'HELD', from: ['GO'], reason: sent.reason, actor: 'partner-worker' }));
+        await said(
+          controlCampaign(sql, { id, control: 'HELD', from: ['GO'], reason: sent.reason, actor: 'partner-worker' }),
+        );
         return wait(PAUSED_MS);
       case 'not-sent':
         return 'away';

@@ -3,12 +3,12 @@
  * no file is routed to it and no list shows it.
  *
  * 1. `createCampaign` makes the route, its version and the campaign in one statement. Event: `campaign.created`.
- * 2. What people say (`sayWord`) is one statement, and counts from the next mail on: it is asked right before each. Event: `campaign.changed`.
+ * 2. What people decide (`controlCampaign`) is one statement, and counts from the next mail on: it is asked right before each. Event: `campaign.changed`.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
-import type { CampaignWord } from '#shared/db/schema.ts';
+import type { CampaignControl } from '#shared/db/schema.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
 import type { BusinessCalendar, OpenHours } from '#shared/expectations/open-hours.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
@@ -51,7 +51,7 @@ export interface CampaignRow {
   readonly templateVersion: number;
   readonly sender: string;
   readonly topic: string;
-  readonly word: CampaignWord;
+  readonly control: CampaignControl;
   readonly heldReason: string | null;
   readonly startsAt: Date | null;
   readonly window: OpenHours | null;
@@ -126,7 +126,7 @@ export interface CampaignAt {
 
 function columnsOf(sql: Sql) {
   return sql`c.id, c.tenant_id AS "tenantId", c.name, c.template_id AS "templateId", c.template_version AS "templateVersion", c.sender,
-    c.topic, c.word, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", d.definition AS calendar,
+    c.topic, c.word AS control, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", d.definition AS calendar,
     c.is_recipient_zone AS "isRecipientZone", c.rate_per_second AS "ratePerSecond", c.request_hash AS "requestHash",
     c.created_at AS "createdAt", c.begun_at AS "begunAt", j.state AS "jobState", j.step_kind AS "stepKind",
     j.open_records AS "openRecords", j.error_cause AS "errorCause", j.error_message AS "errorMessage", j.started_at AS "startedAt",
@@ -174,19 +174,19 @@ export async function listCampaigns(
 }
 
 /** Of a campaign that goes on by it at once: chunks that wait are due; of one that ends, records that wait for their day are too. */
-export async function sayWord(
+export async function controlCampaign(
   sql: Sql,
   {
     id,
-    word,
+    control,
     from,
     fromReason,
     reason,
     actor,
   }: {
     readonly id: string;
-    readonly word: CampaignWord;
-    readonly from: readonly CampaignWord[];
+    readonly control: CampaignControl;
+    readonly from: readonly CampaignControl[];
     /** Only while it is held for this. */
     readonly fromReason?: string;
     readonly reason?: string | undefined;
@@ -195,7 +195,7 @@ export async function sayWord(
 ): Promise<boolean> {
   const rows = await sql`
     WITH said AS (
-      UPDATE campaigns SET word = ${word}, held_reason = ${word === 'HELD' ? (reason ?? null) : null}, updated_at = now()
+      UPDATE campaigns SET word = ${control}, held_reason = ${control === 'HELD' ? (reason ?? null) : null}, updated_at = now()
       WHERE id = ${id} AND word = ANY(${[...from]}::text[])
         AND (${fromReason ?? null}::text IS NULL OR held_reason = ${fromReason ?? null}) RETURNING *),
     due AS (

@@ -8,7 +8,7 @@ import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { tickCampaigns } from './campaign-clock.ts';
-import { sayWord } from './campaign-store.ts';
+import { controlCampaign } from './campaign-store.ts';
 import { settleSends } from './settle-sends.ts';
 import { storeMailEvents } from './store-mail-events.ts';
 import { findSuppressions } from './suppression-store.ts';
@@ -239,6 +239,12 @@ test('channels that ask hear of the stages of a campaign, once each', async () =
     VALUES (${TEST_TENANT}, 'desk', '', 0, '{}', '{campaign-sent,campaign-held}')`;
   await sql`UPDATE jobs SET state = 'SUCCEEDED', finished_at = now() WHERE id = ${campaignId}`;
   expect(await eventTypes()).toEqual(['campaign.sent']);
-  await sayWord(sql, { id: campaignId, word: 'HELD', from: ['GO'], reason: 'REPUTATION_GUARD', actor: 'test' });
+  await controlCampaign(sql, {
+    id: campaignId,
+    control: 'HELD',
+    from: ['GO'],
+    reason: 'REPUTATION_GUARD',
+    actor: 'test',
+  });
   expect(await eventTypes()).toEqual(['campaign.sent', 'campaign.changed']);
 });

@@ -14,7 +14,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnDeadlock, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
-import { sayWord } from './campaign-store.ts';
+import { controlCampaign } from './campaign-store.ts';
 import { addressHash, domainOf } from './mail-address.ts';
 
 export type MailEventOutcome = 'new' | 'repeated' | 'unknown';
@@ -215,5 +215,5 @@ async function guard(sql: Sql, campaignId: string): Promise<void> {
     SELECT 'REPUTATION_GUARD' AS reason FROM sums, terms
     WHERE sent >= after AND (bounced >= sent * bounces OR complained >= sent * complaints)`;
   if (over === undefined) return;
-  await sayWord(sql, { id: campaignId, word: 'HELD', from: ['GO'], reason: over.reason, actor: 'ingestor' });
+  await controlCampaign(sql, { id: campaignId, control: 'HELD', from: ['GO'], reason: over.reason, actor: 'ingestor' });
 }

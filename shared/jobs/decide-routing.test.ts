@@ -136,7 +136,7 @@ test('a file whose tenant is at home elsewhere is left to the fleet there', () =
     });
   expect(decideFor(['eu-west-1'])).toMatchObject({
     jobs: [],
-    isElsewhere: true,
+    isForOtherRegion: true,
     error: { code: 'LEFT_TO_HOME', message: expect.stringContaining('home of acme is us-east-1') },
   });
   for (const taken of [decideFor(undefined), decideFor(['eu-west-1', 'us-east-1']), decideFor(['eu-west-1'], null)])

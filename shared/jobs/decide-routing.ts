@@ -56,7 +56,7 @@ export function decideRouting(
   // It waits for the campaigns that name it.
   if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
   if (file.homeRegion !== null && homeRegions?.includes(file.homeRegion) === false)
-    return { fileId: file.fileId, isLarge, jobs: [], isElsewhere: true, error: leftToHome(file, file.homeRegion) };
+    return { fileId: file.fileId, isLarge, jobs: [], isForOtherRegion: true, error: leftToHome(file, file.homeRegion) };
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
     .map((active) => ({

@@ -45,7 +45,7 @@ export interface RoutingDecision {
   /** The route that reads the file together with another one, as its marker or checksum. */
   readonly companionOf?: string;
   /** Its tenant's home is another region: `error` says which. */
-  readonly isElsewhere?: boolean;
+  readonly isForOtherRegion?: boolean;
   /** Batches whose files it names. */
   readonly manifests?: readonly ManifestOfBatch[];
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
@@ -86,10 +86,10 @@ function routeSet(
   actor: string,
   { window, settleMs }: Required<RouteFilesOptions>,
 ): Promise<WokenJob[]> {
-  const files = decisions.map(({ fileId, isLarge, jobs, companionOf, isElsewhere = false, error }) => ({
+  const files = decisions.map(({ fileId, isLarge, jobs, companionOf, isForOtherRegion = false, error }) => ({
     fileId,
     companionOf,
-    isElsewhere,
+    isForOtherRegion,
     isLarge,
     jobCount: jobs.length,
     errorCode: error?.code,
@@ -103,7 +103,7 @@ function routeSet(
   return sql<WokenJob[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(files)}::text::jsonb) AS r(
-        "fileId" uuid, "isLarge" boolean, "companionOf" text, "isElsewhere" boolean, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
+        "fileId" uuid, "isLarge" boolean, "companionOf" text, "isForOtherRegion" boolean, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
     job_input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(jobs)}::text::jsonb) AS r(
         id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, lane text, queue text, "stepKind" text,
@@ -120,7 +120,7 @@ function routeSet(
         routed_at = now(), updated_at = now(), woken_at = NULL, next_action_at = NULL, is_large = i."isLarge",
         job_count = i."jobCount", open_jobs = i."jobCount",
         status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' WHEN i."companionOf" IS NOT NULL THEN 'COMPANION'
-          WHEN i."isElsewhere" THEN 'ELSEWHERE' ELSE 'QUARANTINED' END,
+          WHEN i."isForOtherRegion" THEN 'ELSEWHERE' ELSE 'QUARANTINED' END,
         finished_at = CASE WHEN i."jobCount" > 0 THEN NULL ELSE now() END,
         error_code = i."errorCode", error_cause = i."errorCause", error_message = i."errorMessage"
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)

@@ -115,7 +115,7 @@ function hasResults({ jobState, errorCause, fileId }: CampaignRow): boolean {
 
 function statusOf(campaign: CampaignRow): { readonly status: string; readonly waitingFor: string | null } {
   const {
-    word,
+    control,
     jobState,
     stepKind,
     openRecords,
@@ -128,15 +128,15 @@ function statusOf(campaign: CampaignRow): { readonly status: string; readonly wa
     errorCause,
   } = campaign;
   const is = (status: string, waitingFor: string | null = null) => ({ status, waitingFor });
-  if (word === 'CANCELLED') return is('CANCELLED');
+  if (control === 'CANCELLED') return is('CANCELLED');
   if (jobState === 'SUCCEEDED' || (jobState === 'FAILED' && errorCause === 'RECORDS_FAILED')) {
     const isSettled = finishedAt !== null && now.getTime() - finishedAt.getTime() > SETTLED_MS;
     return is(isSettled ? 'DONE' : 'SENT');
   }
   if (jobState === 'FAILED' || jobState === 'CANCELLED') return is(jobState);
-  if (word === 'HELD' && jobState === null && campaign.heldReason === COUNTING) return is('AWAITING_FILE');
-  if (word === 'HELD') return campaign.heldReason === COUNTING ? is('PREPARING') : is('HELD', campaign.heldReason);
-  if (word === 'PAUSED') return is('PAUSED');
+  if (control === 'HELD' && jobState === null && campaign.heldReason === COUNTING) return is('AWAITING_FILE');
+  if (control === 'HELD') return campaign.heldReason === COUNTING ? is('PREPARING') : is('HELD', campaign.heldReason);
+  if (control === 'PAUSED') return is('PAUSED');
   if (jobState === null) return is('AWAITING_FILE');
   if (stepKind !== 'call' || openRecords === null) return is('PREPARING');
   if (startsAt !== null && startsAt > now) return is('SCHEDULED');

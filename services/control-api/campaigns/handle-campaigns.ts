@@ -11,15 +11,15 @@ import { actorOf, type Caller } from '#shared/access/permissions.ts';
 import { beginCampaigns } from '#shared/campaigns/begin-campaigns.ts';
 import {
   type CampaignRow,
+  controlCampaign,
   createCampaign,
   findCampaign,
   findCampaignOf,
   listCampaigns,
   routeNameOf,
-  sayWord,
 } from '#shared/campaigns/campaign-store.ts';
 import { earliestInstantOf, instantOf, latestInstantOf } from '#shared/campaigns/send-window.ts';
-import type { CampaignWord } from '#shared/db/schema.ts';
+import type { CampaignControl } from '#shared/db/schema.ts';
 import { canonicalJson, definitionHash } from '#shared/definitions/definition-hash.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { columnNameSchema } from '#shared/definitions/routes/record-column-schema.ts';
@@ -111,12 +111,12 @@ export interface CampaignParts extends ApiParts {
   readonly linkSecret: string | undefined;
 }
 
-const WORDS: Readonly<
-  Record<'pause' | 'resume' | 'cancel', { word: CampaignWord; from: CampaignWord[]; summary: string }>
+const CONTROLS: Readonly<
+  Record<'pause' | 'resume' | 'cancel', { control: CampaignControl; from: CampaignControl[]; summary: string }>
 > = {
-  pause: { word: 'PAUSED', from: ['GO'], summary: 'Send nothing more until it is resumed' },
-  resume: { word: 'GO', from: ['PAUSED', 'HELD'], summary: 'Continue with what was not sent' },
-  cancel: { word: 'CANCELLED', from: ['GO', 'PAUSED', 'HELD'], summary: 'Send nothing more, for good' },
+  pause: { control: 'PAUSED', from: ['GO'], summary: 'Send nothing more until it is resumed' },
+  resume: { control: 'GO', from: ['PAUSED', 'HELD'], summary: 'Continue with what was not sent' },
+  cancel: { control: 'CANCELLED', from: ['GO', 'PAUSED', 'HELD'], summary: 'Send nothing more, for good' },
 };
 
 export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecords: CountRecords): void {
@@ -266,7 +266,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
     async (request) => await describe(await findOrRefuse(callerOf(request), request.params.id)),
   );
 
-  for (const [verb, { word, from, summary }] of Object.entries(WORDS)) {
+  for (const [verb, { control, from, summary }] of Object.entries(CONTROLS)) {
     app.post(
       `/api/v1/campaigns/:id/${verb}`,
       {
@@ -283,9 +283,10 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
         const campaign = await findOrRefuse(caller, request.params.id);
         const { id, jobState } = campaign;
         const isOver = jobState !== null && !['PENDING', 'RUNNING', 'WAITING'].includes(jobState);
-        if (!isOver) await sayWord(sql, { id, word, from, reason: request.body?.reason, actor: actorOf(caller) });
+        if (!isOver)
+          await controlCampaign(sql, { id, control, from, reason: request.body?.reason, actor: actorOf(caller) });
         const now = await findOrRefuse(caller, id);
-        if (isOver || now.word !== word)
+        if (isOver || now.control !== control)
           throw new LongshoreError('CAMPAIGN_ENDED', `The campaign is ${(await describe(now)).status}.`);
         return await describe(now);
       },

@@ -85,7 +85,7 @@ export const routeAnswerSchema = z
     starts_at: z.string().nullable().describe('When its quiet hours begin; null: at once.'),
     joins_batch: z.boolean().describe('It waits with other files until its batch closes.'),
     order_group: z.string().nullable().describe('Files of one group go one after the other.'),
-    tells: z.array(z.object({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
+    notifies: z.array(z.object({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
     steps: z.array(stepSchema),
   })
   .meta({ id: 'SimulatedRoute' });
@@ -121,7 +121,7 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
       joins_batch: job?.batch !== undefined,
       held: takes && route.route.holds({ ...file, isLarge }),
       order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
-      tells: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
+      notifies: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
       steps: takes ? walkSteps(file, route.route, isLarge, rules, limits) : [],
     };
   });
@@ -129,9 +129,9 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
   return { outcome: outcomeOf(decision), error: decision.error ?? null, isLarge, routes: [...answers, ...unreadable] };
 }
 
-function outcomeOf({ jobs, companionOf, isElsewhere }: RoutingDecision): Simulated['outcome'] {
+function outcomeOf({ jobs, companionOf, isForOtherRegion }: RoutingDecision): Simulated['outcome'] {
   if (jobs.length > 0) return 'routed';
-  if (isElsewhere) return 'elsewhere';
+  if (isForOtherRegion) return 'elsewhere';
   return companionOf === undefined ? 'quarantined' : 'companion';
 }
 
@@ -146,7 +146,7 @@ export function routable(
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 const NOT_TAKEN = {
   ...{ version: null, takes: false, held: false, lane: null, starts_at: null, joins_batch: false },
-  ...{ order_group: null, tells: [], steps: [] },
+  ...{ order_group: null, notifies: [], steps: [] },
 };
 
 function refusalOf({ route, isDisabled }: SimulatedRoute, file: FileToMatch): string {

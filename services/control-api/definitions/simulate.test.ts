@@ -109,7 +109,7 @@ test('says which route takes a file, what each step would do, and why the others
     version: 1,
     held: false,
     order_group: null,
-    tells: [{ channel: 'desk', kind: 'email' }],
+    notifies: [{ channel: 'desk', kind: 'email' }],
   });
 });
 
@@ -177,7 +177,7 @@ test('tells what is quarantined, a companion, ignored, large, ordered, and of a 
   const [ledger] = (await simulateOne('ledger/a.csv')).routes;
   expect(ledger).toMatchObject({
     order_group: 'acme/ledger/',
-    tells: [{ channel: 'finance', kind: 'sns', on: ['completed'] }, { channel: 'desk' }],
+    notifies: [{ channel: 'finance', kind: 'sns', on: ['completed'] }, { channel: 'desk' }],
   });
   expect(ledger.steps[1].would).toBe('for each record call desk check (POST https://desk.example/api/check)');
   const refused = (await simulateOne('orders/A.csv')).routes[1].steps;

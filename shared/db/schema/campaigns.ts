@@ -97,13 +97,14 @@ export const templates = pgTable(
   ],
 );
 
-export const CAMPAIGN_WORDS = ['GO', 'PAUSED', 'HELD', 'CANCELLED'] as const;
-export type CampaignWord = (typeof CAMPAIGN_WORDS)[number];
+export const CAMPAIGN_CONTROLS = ['GO', 'PAUSED', 'HELD', 'CANCELLED'] as const;
+export type CampaignControl = (typeof CAMPAIGN_CONTROLS)[number];
 export const CAMPAIGN_STAGES = ['CREATED', 'STARTED', 'SENT', 'DONE'] as const;
 
 /**
  * One template version, one file of recipients, one sender, one schedule. It is carried by its own job id on a route that takes no
- * other file; its recipients are the job's records. `word` is what people say of it, the rest of its status is the job's.
+ * other file; its recipients are the job's records. `word` is what people decided of it, by the name that the version before
+ * reads; the rest of its status is the job’s.
  */
 export const campaigns = pgTable(
   'campaigns',
@@ -122,7 +123,7 @@ export const campaigns = pgTable(
     isMarketing: boolean('is_marketing').notNull(),
     /** Of an upload or of a file. */
     fileRef: uuid('file_ref').notNull(),
-    word: text('word').$type<CampaignWord>().notNull().default('GO'),
+    word: text('word').$type<CampaignControl>().notNull().default('GO'),
     heldReason: text('held_reason'),
     /** Values of variables that a row lacks. */
     defaults: jsonb('defaults').notNull().default(sql`'{}'`),
@@ -154,7 +155,7 @@ export const campaigns = pgTable(
     updatedAt: instant('updated_at').notNull().default(sql`now()`),
   },
   (table) => [
-    check('campaigns_word', oneOf('word', CAMPAIGN_WORDS)),
+    check('campaigns_word', oneOf('word', CAMPAIGN_CONTROLS)),
     check('campaigns_announced', oneOf('announced', CAMPAIGN_STAGES)),
     uniqueIndex('campaigns_idempotency_key')
       .on(table.tenantId, table.idempotencyKey)

@@ -169,8 +169,8 @@ function Decision({ decision }: { readonly decision: Simulation['decisions'][num
               In the order of <PlainText>{route.order_group}</PlainText>
             </p>
           )}
-          {route.tells.length > 0 && (
-            <p>Notifies {route.tells.map(({ channel, on }) => `${channel} (${on.join(', ')})`).join('; ')}</p>
+          {route.notifies.length > 0 && (
+            <p>Notifies {route.notifies.map(({ channel, on }) => `${channel} (${on.join(', ')})`).join('; ')}</p>
           )}
         </div>
       ))}
