@@ -1,94 +1,35 @@
-/** The gateway as the process that the launcher starts, against a real database and object store. */
+/** The gateway as a process: what it takes from its database, what it keeps, and how it ends. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { addSftpKey, fingerprintOf, revokeSftpKey } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { call, connectSftp, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
-import { LANDING, startTestStore, type TestStore } from '#testkit/servers/sftp-store.ts';
-import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
-import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
+import { type RunningGateway, type SftpProcessBed, startSftpProcessBed } from '#testkit/beds/sftp-process-bed.ts';
+import { LANDING } from '#testkit/servers/sftp-store.ts';
 import { makeSshKey } from './make-ssh-key.ts';
 import { openTransferJournal } from './transfer-journal.ts';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 /** A process has parts of 8 MiB: this is less than one, and twice this more. */
 const PART_BYTES = 5 * 1_024 * 1_024;
-const keys = makeSshKey();
 
-let directory: string;
-let store: TestStore;
-let database: TestDatabase;
-let sql: postgres.Sql;
-const children = new Set<TestProcess>();
-
-interface RunningGateway {
-  readonly process: TestProcess;
-  readonly port: number;
-  readonly statusUrl: string;
-  connect(): Promise<TestConnection>;
-}
-
+let bed: SftpProcessBed;
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'longshore-sftp-main-'));
-  store = await startTestStore(join(directory, 's3'));
-  database = await createTestDatabase();
-  sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('acme', 'Acme', '{}')`;
-  await sql`
-    INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix)
-    VALUES ('acme-user', 'acme', ${keys.public}, 'acme/')`;
+  bed = await startSftpProcessBed();
 });
-afterEach(async () => {
-  for (const child of children) child.kill('SIGKILL');
-  children.clear();
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-  await store.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => bed.killAll());
+afterAll(() => bed.stop());
 
-async function startGateway(): Promise<RunningGateway> {
-  const child = startProcess([MAIN], {
-    env: {
-      PATH: process.env.PATH,
-      // As the launcher starts it: left alone, V8 lets its young generation grow by more than what is measured here.
-      NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
-      MALLOC_ARENA_MAX: '2',
-      DATABASE_URL: database.url,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: store.credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: store.credentials.secretAccessKey,
-      AWS_ENDPOINT_URL_S3: store.endpoint,
-      LONGSHORE_PREFIX: LANDING.replace('-landing', ''),
-      LONGSHORE_S3_PATH_STYLE: 'true',
-      LONGSHORE_HTTP_HOST: '127.0.0.1',
-      LONGSHORE_HTTP_PORT: '0',
-      LONGSHORE_SFTP_PORT: '0',
-      LONGSHORE_SFTP_DIRECTORY: join(directory, 'sftp'),
-      LONGSHORE_SFTP_HOST_KEY_FILE: join(directory, 'keys/host'),
-    },
-  });
-  children.add(child);
-  const [line] = await child.untilLine(/^.*"msg":"SFTP gateway listens".*$/);
-  const { port, statusPort } = JSON.parse(line) as { port: number; statusPort: number };
-  const config = { host: '127.0.0.1', port, username: 'acme-user', privateKey: keys.private };
-  return { process: child, port, statusUrl: `http://127.0.0.1:${statusPort}`, connect: () => connectSftp(config) };
-}
+const startGateway = () => bed.startGateway();
 
 const openUploadCount = async (): Promise<number> =>
-  ((await store.client.send(new ListMultipartUploadsCommand({ Bucket: LANDING }))).Uploads ?? []).length;
+  ((await bed.store.client.send(new ListMultipartUploadsCommand({ Bucket: LANDING }))).Uploads ?? []).length;
 
 function journaledEvents(): { type: string; path: unknown }[] {
-  const journal = openTransferJournal(join(directory, 'sftp'));
+  const journal = openTransferJournal(join(bed.directory, 'sftp'));
   try {
     return journal.read(1_000).map(({ event }) => ({ type: event['detail-type'], path: event.detail['file-path'] }));
   } finally {
@@ -124,9 +65,9 @@ describe('the gateway process', () => {
 
   it('shows the directories that the routes of the tenant name', async () => {
     const routeId = randomUUID();
-    const definition = sql.json({ match: { path: ['inbound/orders/*.csv'] } });
-    await sql`INSERT INTO routes (id, tenant_id, name, active_version) VALUES (${routeId}, 'acme', 'orders', 1)`;
-    await sql`
+    const definition = bed.sql.json({ match: { path: ['inbound/orders/*.csv'] } });
+    await bed.sql`INSERT INTO routes (id, tenant_id, name, active_version) VALUES (${routeId}, 'acme', 'orders', 1)`;
+    await bed.sql`
       INSERT INTO route_versions (id, route_id, version, definition, definition_hash, created_by)
       VALUES (${randomUUID()}, ${routeId}, 1, ${definition}, 'hash', 'test')`;
     const { sftp, close } = await (await startGateway()).connect();
@@ -142,13 +83,13 @@ describe('the gateway process', () => {
         key = seen.toString('base64');
         return true;
       };
-      const config = { host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: keys.private };
+      const config = { host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: bed.privateKey };
       await (await connectSftp({ ...config, hostVerifier })).close();
       return key;
     };
     const first = await hostKeyOf(await startGateway());
     expect(await hostKeyOf(await startGateway())).toBe(first);
-    expect(statSync(join(directory, 'keys/host')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(bed.directory, 'keys/host')).mode & 0o777).toBe(0o600);
   });
 
   it('lets a further key in, and no more once it is revoked, ending its session', async () => {
@@ -157,11 +98,11 @@ describe('the gateway process', () => {
     const config = { host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: further.private };
     await expect(connectSftp(config)).rejects.toThrow(/authentication/i);
     const key = { username: 'acme-user', publicKey: further.public, label: 'x', reason: 'x' };
-    expect(await addSftpKey(sql as unknown as Sql, key, 'test')).toBe('added');
+    expect(await addSftpKey(bed.sql as unknown as Sql, key, 'test')).toBe('added');
     const open = await vi.waitFor(() => connectSftp(config), { timeout: 60_000, interval: 200 });
     const ended = once(open.client, 'close');
     await revokeSftpKey(
-      sql as unknown as Sql,
+      bed.sql as unknown as Sql,
       { username: 'acme-user', fingerprint: fingerprintOf(further.public), reason: 'x' },
       'test',
     );
@@ -176,14 +117,14 @@ describe('the gateway process', () => {
   it('lets a user in no more once it is disabled', async () => {
     const gateway = await startGateway();
     await (await gateway.connect()).close();
-    await sql`UPDATE sftp_users SET disabled_at = now()`;
+    await bed.sql`UPDATE sftp_users SET disabled_at = now()`;
     try {
       await vi.waitFor(() => expect(gateway.connect()).rejects.toThrow(/authentication/i), {
         timeout: 60_000,
         interval: 200,
       });
     } finally {
-      await sql`UPDATE sftp_users SET disabled_at = NULL`;
+      await bed.sql`UPDATE sftp_users SET disabled_at = NULL`;
     }
   });
 
@@ -212,29 +153,4 @@ describe('the gateway process', () => {
     expect(await openUploadCount()).toBe(0);
     expect(journaledEvents().filter(({ path }) => path === `/${LANDING}/acme/at-kill.bin`)).toEqual([]);
   });
-
-  it('holds flat memory while a large file passes', async () => {
-    const gateway = await startGateway();
-    const { sftp, close } = await gateway.connect();
-    await call((done) => sftp.writeFile('/warm.bin', randomBytes(PART_BYTES), done));
-    const before = await residentMegabytes(gateway);
-    const handle = await call<Buffer>((done) => sftp.open('/large.bin', 'w', done));
-    const piece = randomBytes(32_768);
-    let peak = before;
-    for (let offset = 0; offset < 200 * 1_024 * 1_024; offset += 64 * piece.length) {
-      const writes = Array.from({ length: 64 }, (_, index) =>
-        call((done) => sftp.write(handle, piece, 0, piece.length, offset + index * piece.length, done)),
-      );
-      await Promise.all(writes);
-      if (offset % (16 * 1_024 * 1_024) === 0) peak = Math.max(peak, await residentMegabytes(gateway));
-    }
-    await call((done) => sftp.close(handle, done));
-    await close();
-    expect(peak - before).toBeLessThan(96);
-  });
 });
-
-async function residentMegabytes({ statusUrl }: RunningGateway): Promise<number> {
-  const metrics = await (await fetch(`${statusUrl}/metrics`)).text();
-  return Number(/^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1]) / 1_024 / 1_024;
-}

@@ -6,30 +6,36 @@ import type { TemplateQuestion } from './read-template.ts';
 
 export const MOST_TEMPLATE_BYTES = 512 * 1024;
 const CPU_MS = 10_000;
-/** A child that waits would hold 150 MB for the few templates that are uploaded. */
-const PROGRAM = createConfinedProgram<TemplateQuestion, CheckedTemplate>({
-  program: new URL('./read-template.ts', import.meta.url),
-  heapMb: 256,
-  cpuMs: CPU_MS,
-  idleMs: 0,
-});
 const MOST_OF_A_CUSTOMER = 8;
 
-/** @throws LongshoreError `RATE_LIMITED`, `READER_LOST` */
-export async function checkTemplate(
-  bytes: Uint8Array,
-  format: TemplateFormat,
-  customer: string,
-): Promise<CheckedTemplate> {
-  if (bytes.length > MOST_TEMPLATE_BYTES)
-    return refused('TEMPLATE_TOO_LARGE', `The template has ${bytes.length} bytes; ${MOST_TEMPLATE_BYTES} are taken.`);
-  if (PROGRAM.countOf(customer) >= MOST_OF_A_CUSTOMER)
-    throw new LongshoreError('RATE_LIMITED', 'Too many templates of yours wait to be checked.');
-  const checked = await PROGRAM.ask({ bytes, format }, { customer });
-  if (checked.type === 'answered') return checked.answer;
-  const code = format === 'mjml' ? 'TEMPLATE_MJML' : 'TEMPLATE_SYNTAX';
-  return refused(code, `The template takes more than ${CPU_MS / 1_000} s or too much memory to check.`);
+export interface TemplateCheckerOptions {
+  /** Of the processor, for one template. */
+  readonly cpuMs?: number;
 }
+
+export function createTemplateChecker({ cpuMs = CPU_MS }: TemplateCheckerOptions = {}) {
+  const program = createConfinedProgram<TemplateQuestion, CheckedTemplate>({
+    program: new URL('./read-template.ts', import.meta.url),
+    heapMb: 256,
+    cpuMs,
+    // A child that waits would hold 150 MB for the few templates that are uploaded.
+    idleMs: 0,
+  });
+
+  /** @throws LongshoreError `RATE_LIMITED`, `READER_LOST` */
+  return async (bytes: Uint8Array, format: TemplateFormat, customer: string): Promise<CheckedTemplate> => {
+    if (bytes.length > MOST_TEMPLATE_BYTES)
+      return refused('TEMPLATE_TOO_LARGE', `The template has ${bytes.length} bytes; ${MOST_TEMPLATE_BYTES} are taken.`);
+    if (program.countOf(customer) >= MOST_OF_A_CUSTOMER)
+      throw new LongshoreError('RATE_LIMITED', 'Too many templates of yours wait to be checked.');
+    const checked = await program.ask({ bytes, format }, { customer });
+    if (checked.type === 'answered') return checked.answer;
+    const code = format === 'mjml' ? 'TEMPLATE_MJML' : 'TEMPLATE_SYNTAX';
+    return refused(code, `The template takes more than ${cpuMs / 1_000} s or too much memory to check.`);
+  };
+}
+
+export const checkTemplate = createTemplateChecker();
 
 function refused(code: ErrorCode, message: string): CheckedTemplate {
   return { ok: false, faults: [{ code, message }] };

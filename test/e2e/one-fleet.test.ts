@@ -9,16 +9,15 @@ import { FRONT_DOOR_ROUTES, frontDoor } from './suites/front-door.ts';
 import { newestVersion, VERSION_ROUTES } from './suites/newest-version.ts';
 import { ORDERED_ROUTES, orderedFiles } from './suites/ordered-files.ts';
 import { exactDefinitions, recordsExact } from './suites/records-exact.ts';
-import { REVOKED_ROUTES, revokedAccess } from './suites/revoked-access.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
   fleet = await startTestFleet({
-    tenants: ['watched', 'in-order', 'acme', 'front', 'exact', 'globex', 'renewed', 'shut'],
+    tenants: ['watched', 'in-order', 'acme', 'front', 'exact', 'globex', 'renewed'],
     routes: ({ endpoints }) =>
       [
         ...[CONSOLE_ROUTES, ORDERED_ROUTES, DUPLICATE_ROUTES, FRONT_DOOR_ROUTES],
-        ...[exactDefinitions(endpoints.partnerSimulator), SENDER, VERSION_ROUTES, REVOKED_ROUTES],
+        ...[exactDefinitions(endpoints.partnerSimulator), SENDER, VERSION_ROUTES],
       ].join('\n---\n'),
   });
 }, 180_000);
@@ -32,7 +31,6 @@ describe('ordered files', () => orderedFiles(running));
 describe('duplicates and garbage', () => duplicatesAndGarbage(running));
 describe('the front door', () => frontDoor(running));
 describe('records', () => recordsExact(running));
-describe('access that is taken away', () => revokedAccess(running));
 // Last, since what it puts back by hand, and mail in doubt, break rules of later checks.
 describe('versions of a key', () => newestVersion(running));
 describe('campaigns', () => campaigns(running));

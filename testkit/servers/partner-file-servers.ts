@@ -44,12 +44,17 @@ const HOST = '127.0.0.1';
 const isRoot = process.getuid?.() === 0;
 const READY_MS = 60_000;
 
-export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
+/** Ours, and the one that most partners have. */
+export const COMMON_SERVERS: readonly PartnerServerKind[] = [
   { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
   { name: 'the FTPS server of partner-files', missing: undefined, start: startStubFtps },
   { name: 'a blob server that checks what Azure checks', missing: undefined, start: () => startBlobs() },
   { name: 'a blob server, by a shared access signature', missing: undefined, start: startBlobsBySas },
   { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: () => startOpenssh() },
+];
+
+/** Starting them, and waiting for them, takes most of a test's time: the long tests have them. */
+export const FURTHER_SERVERS: readonly PartnerServerKind[] = [
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
     missing: whyNotLoaded('usr/sbin/vsftpd'),
@@ -63,6 +68,8 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
   { name: 'pure-ftpd', missing: whyNotLoaded('usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
+
+export const PARTNER_SERVERS: readonly PartnerServerKind[] = [...COMMON_SERVERS, ...FURTHER_SERVERS];
 
 async function startBlobsBySas(): Promise<PartnerFileServer> {
   const sas = `sv=2024-11-04&sr=c&sp=racwdl&sig=${encodeURIComponent(randomBytes(32).toString('base64'))}`;

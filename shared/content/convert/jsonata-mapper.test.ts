@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { parseExactJson } from '#shared/partners/exact-json.ts';
+import { endGreedyExpressions } from '#testkit/checks/end-greedy-expressions.ts';
 import { checkJsonata } from './jsonata-columns.ts';
 import { createJsonataMapper } from './jsonata-mapper.ts';
 import { MappingFault } from './map-record.ts';
@@ -62,24 +63,8 @@ test.each([
   expect(await good).toEqual([{ x: 41 }]);
 });
 
-/** Each has one allocation that is larger than what is left of the heap: of a thread, V8 would abort the whole process. */
-test.each([
-  '$formatNumber(1, $pad("", 10000000, "0"))',
-  '$uppercase($pad("", 80000000, "ab"))',
-  '$uppercase($pad("", 160000000, "é"))',
-  '$encodeUrl($pad("", 80000000, "é"))',
-  '$base64encode($pad("", 80000000, "é"))',
-  '$base64decode($pad("", 80000000, "abcd"))',
-  '$length($pad("x", 100000000, "ab") & "x" & $pad("x", 100000000, "ab"))',
-  '$split($pad("", 10000000, "a,"), ",")',
-  '$zip([1..1000000], [1..1000000], [1..1000000])',
-])('%s takes too much memory at once, and ends its file alone', async (expression) => {
-  const patient = createJsonataMapper({ cpuMs: 20_000 });
-  const mapping = patient.mapping({ x: expression }, { customer: 'acme', signal });
-  await expect(mapping.mapAll([{}])).rejects.toMatchObject({ code: 'CONVERT_MAPPING' });
-  const other = patient.mapping({ x: 'y' }, { customer: 'globex', signal });
-  expect(await other.mapAll([{ y: 1 }])).toEqual([{ x: 1 }]);
-});
+// The others are in `jsonata-mapper.long.test.ts`.
+endGreedyExpressions(['uppercase', 'split']);
 
 test('a stopped file is not mapped on', async () => {
   const stopping = new AbortController();

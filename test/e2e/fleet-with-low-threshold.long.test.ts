@@ -1,9 +1,10 @@
-/** A fleet for which little is large, and which is traced: what changes when a file is large, what operators do, and what spans say of it. */
+/** A fleet for which little is large, and which is traced: what changes when a file is large, what operators do and take away, and what spans say of it. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import { type SpanReceiver, startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 import { HELD_DEFINITIONS, heldAndNotified } from './suites/held-and-notified.ts';
 import { largeRecords, SIZED, sizedDefinitions } from './suites/large-records.ts';
+import { REVOKED_ROUTES, revokedAccess } from './suites/revoked-access.ts';
 import { OPERATED_ROUTES, operatedRoutes } from './suites/routes.ts';
 import { storeElsewhere } from './suites/store-elsewhere.ts';
 import { tracedDefinitions, traces } from './suites/traces.ts';
@@ -16,11 +17,12 @@ let receiver: SpanReceiver;
 beforeAll(async () => {
   receiver = await startSpanReceiver();
   fleet = await startTestFleet({
-    tenants: ['told', SIZED, 'acme', 'traced', 'sender'],
+    tenants: ['told', SIZED, 'acme', 'traced', 'sender', 'shut'],
     routes: ({ endpoints: { partnerSimulator } }) =>
-      [HELD_DEFINITIONS, sizedDefinitions(partnerSimulator), OPERATED_ROUTES, tracedDefinitions(partnerSimulator)].join(
-        '\n---\n',
-      ),
+      [
+        ...[HELD_DEFINITIONS, sizedDefinitions(partnerSimulator), OPERATED_ROUTES],
+        ...[tracedDefinitions(partnerSimulator), REVOKED_ROUTES],
+      ].join('\n---\n'),
     env: {
       all: {
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
@@ -40,3 +42,4 @@ describe('large files of records', () => largeRecords(running, LARGE_BYTES));
 describe('routes', () => operatedRoutes(running, LARGE_BYTES));
 describe('traces', () => traces(running, () => receiver));
 describe('a store elsewhere', () => storeElsewhere(running));
+describe('access that is taken away', () => revokedAccess(running));
