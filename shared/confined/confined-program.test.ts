@@ -52,7 +52,7 @@ const GREEDY = [
 ] as const satisfies readonly Greed[];
 
 test('whatever a question takes, its child ends at most, and the next question has an answer', async () => {
-  const program = create();
+  const program = create({ cpuMs: 300 });
   for (const greed of GREEDY) {
     expect([greed, await program.ask(greed, acme)]).toEqual([greed, { type: 'exhausted' }]);
     expect([greed, await program.ask('nothing', acme)]).toMatchObject([greed, { type: 'answered' }]);

@@ -1,6 +1,6 @@
 /**
- * A large copy whose worker is killed again and again, stolen or cancelled. It has 2 GB; `LONGSHORE_TEST_KILLED_COPY_BYTES` makes it as
- * large, or small, as one likes.
+ * A large copy whose worker is killed again and again, stolen or cancelled. It has one part for each that a kill may leave;
+ * `LONGSHORE_TEST_KILLED_COPY_BYTES=2000000000` makes it larger. Whole copies of 3 GB are in `large-files.long.test.ts`.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -28,10 +28,7 @@ const IN_FLIGHT = 3;
 const KILLS = 20;
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */
 const FEWEST_PARTS = KILLS * (IN_FLIGHT + 1) + 1;
-const SIZE = Math.max(
-  FEWEST_PARTS * PART_BYTES + 1,
-  Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 2_000_000_000),
-);
+const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 0));
 const PIECE = 1024 ** 2;
 const PATIENCE_MS = 240_000 + SIZE / 5_000;
 

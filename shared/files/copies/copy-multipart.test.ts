@@ -1,102 +1,32 @@
+/** Multipart copies, by both plans. What takes longer of a store with faults is in `copy-multipart.long.test.ts`. */
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { MultipartCopyRequest, ObjectStore } from '#shared/files/object-store.ts';
-import { createPartClient } from '#shared/files/s3-client.ts';
-import {
-  type Choose,
-  every,
-  type FaultyStore,
-  once,
-  readWhole,
-  startFaultyStore,
-} from '#testkit/beds/faulty-store-bed.ts';
-import type { S3Fault, S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
+import { every, once } from '#testkit/beds/faulty-store-bed.ts';
+import { type MultipartBed, memoryLog, PART, startMultipartBed } from '#testkit/beds/multipart-bed.ts';
+import type { S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { choosePartBytes, planParts } from './plan-parts.ts';
-import type { CopyPlan, FinishedPart, LeftTransfer, TransferLog } from './transfer-log.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-/** What is proved of parts holds of small ones: the 5 MiB are the store's rule. */
-const PART = MIB;
-/** So long that its bytes are counted on their way. */
-const SLOW_PART = 5 * MIB;
-const PLANS: readonly CopyPlan[] = ['server-side', 'streamed'];
-let bed: FaultyStore;
+const PLANS = ['server-side', 'streamed'] as const;
+let bed: MultipartBed;
 let proxy: S3FaultProxy;
 let direct: ObjectStore;
 let store: ObjectStore;
-let names = 0;
-
 beforeAll(async () => {
-  bed = await startFaultyStore({ partBytes: PART });
+  bed = await startMultipartBed();
   ({ proxy, direct, store } = bed);
 });
-
-afterEach(() => {
-  proxy.spoil(() => undefined);
-  proxy.onAnswered(undefined);
-});
-
+afterEach(() => bed.calm());
 afterAll(() => bed.stop());
 
-async function land(bytes: Buffer): Promise<MultipartCopyRequest> {
-  names += 1;
-  const key = `file-${names}`;
-  const { versionId, etag, checksums } = await direct.put({ target: { bucket: 'here', key }, body: bytes });
-  return {
-    source: { bucket: 'here', key, versionId, etag },
-    target: { bucket: 'there', key },
-    replace: { metadata: { 'longshore-key': key } },
-    sizeBytes: bytes.length,
-    jobId: key,
-    checksums,
-    checksumAlgorithm: 'CRC64NVME',
-  };
-}
-
-async function readTarget({ target }: MultipartCopyRequest): Promise<Buffer> {
-  return await readWhole(direct, target);
-}
-
-async function openUploads({ target }: MultipartCopyRequest): Promise<number> {
-  const { items } = await direct.listMultipartUploads({ bucket: target.bucket, prefix: target.key });
-  return items.length;
-}
-
-async function versions({ target }: MultipartCopyRequest): Promise<number> {
-  return (await direct.listVersions({ bucket: target.bucket, prefix: target.key })).items.length;
-}
-
-/** Keeps in memory what the database keeps in the fleet. */
-function memoryLog(): TransferLog & { readonly states: string[]; readonly written: FinishedPart[] } {
-  const written: FinishedPart[] = [];
-  const states: string[] = [];
-  let left: Omit<LeftTransfer, 'parts'> | undefined;
-  return {
-    written,
-    states,
-    begin: async () => left && { ...left, parts: [...written] },
-    created: async (facts, uploadId) => {
-      written.length = 0;
-      left = { ...facts, uploadId, isAborting: false };
-      states.push('COPYING');
-    },
-    progress: async ({ parts }) => void written.push(...parts),
-    found: async () => void states.push('DONE'),
-    completing: async () => void states.push('COMPLETING'),
-    aborting: async () => {
-      left = left && { ...left, isAborting: true };
-      states.push('ABORTING');
-    },
-    done: async () => void states.push('DONE'),
-    aborted: async () => {
-      left = undefined;
-      states.push('ABORTED');
-    },
-  };
-}
+const land = (bytes: Buffer) => bed.land(bytes);
+const readTarget = (request: MultipartCopyRequest) => bed.readTarget(request);
+const openUploads = (request: MultipartCopyRequest) => bed.openUploads(request);
+const versions = (request: MultipartCopyRequest) => bed.versions(request);
 
 describe('the plan', () => {
   it.each([
@@ -197,27 +127,12 @@ describe.each(PLANS)('a %s copy', (plan) => {
 });
 
 describe('a store with faults', () => {
-  const inPart = (plan: CopyPlan, nth: number, fault: S3Fault) =>
-    every(plan === 'streamed' ? 'UploadPart' : 'UploadPartCopy', nth, fault);
-  const cases: readonly [what: string, plan: CopyPlan, choose: Choose][] = [
-    ...PLANS.flatMap((plan): [string, CopyPlan, Choose][] => [
-      ['503 on every third part', plan, inPart(plan, 3, { type: 'status', status: 503 })],
-      ['500 on every third part', plan, inPart(plan, 3, { type: 'status', status: 500 })],
-      ['resets every third part', plan, inPart(plan, 3, { type: 'reset' })],
-      ['loses the reply of every third part', plan, inPart(plan, 3, { type: 'lost-reply' })],
-      ['200 with an error on completing', plan, once('CompleteMultipartUpload', { type: 'error-in-200' })],
-      ['loses the reply of completing', plan, once('CompleteMultipartUpload', { type: 'lost-reply' })],
-      ['503 on completing', plan, once('CompleteMultipartUpload', { type: 'status', status: 503 })],
-    ]),
-    ['200 with an error on copied parts', 'server-side', inPart('server-side', 3, { type: 'error-in-200' })],
-    ['stands still in a reply', 'server-side', once('UploadPartCopy', { type: 'stalled' })],
-    ['truncates what is read', 'streamed', every('GetObject', 2, { type: 'truncated', bytes: 100_000 })],
-    ['breaks what is read', 'streamed', every('GetObject', 3, { type: 'lost-reply' })],
-    ['stands still while it is read', 'streamed', every('GetObject', 3, { type: 'stalled' })],
-    ['damages a part on its way', 'streamed', every('UploadPart', 3, { type: 'flipped-request' })],
-  ];
-
-  it.each(cases)('that %s gets a true copy (%s)', async (_what, plan, choose) => {
+  it.each([
+    ['503 on every third part', 'streamed', every('UploadPart', 3, { type: 'status', status: 503 })],
+    ['resets every third part', 'server-side', every('UploadPartCopy', 3, { type: 'reset' })],
+    ['200 with an error on completing', 'server-side', once('CompleteMultipartUpload', { type: 'error-in-200' })],
+    ['loses the reply of completing', 'streamed', once('CompleteMultipartUpload', { type: 'lost-reply' })],
+  ] as const)('that %s gets a true copy (%s)', async (_what, plan, choose) => {
     const bytes = randomBytes(5 * PART + 17);
     const request = { ...(await land(bytes)), plan, log: memoryLog() };
     proxy.spoil(choose);
@@ -225,65 +140,6 @@ describe('a store with faults', () => {
     expect((await readTarget(request)).equals(bytes)).toBe(true);
     expect([await openUploads(request), await versions(request)]).toEqual([0, 1]);
   });
-
-  it('that gives 1 KB/s is slow and does not stand still: nothing is asked for twice', async () => {
-    const bytes = randomBytes(2_500);
-    const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
-    proxy.spoil(every('GetObject', 1, { type: 'slow', bytesPerSecond: 1_000 }));
-    await store.copyMultipart(request);
-    expect(proxy.counts.get('GetObject')).toBe(1);
-    expect((await readTarget(request)).equals(bytes)).toBe(true);
-  });
-
-  it.each([
-    ['server-side', 'UploadPartCopy'],
-    ['streamed', 'GetObject'],
-    ['streamed', 'UploadPart'],
-  ] as const)(
-    'over which nothing moves any more has the %s copy given up, its upload kept, when %s stands still',
-    async (plan, operation) => {
-      const bytes = randomBytes(8 * PART);
-      const request = { ...(await land(bytes)), plan, log: memoryLog() };
-      proxy.spoil((asked) => (asked.operation === operation && asked.count > 2 ? { type: 'silent' } : undefined));
-      await expect(store.copyMultipart(request)).rejects.toMatchObject({ fault: 'unavailable' });
-      // Six tries of each part in flight would be twice as many.
-      expect(proxy.counts.get(operation)).toBeLessThanOrEqual(2 + 3 * 3);
-      expect([await openUploads(request), await versions(request)]).toEqual([1, 0]);
-      proxy.spoil(() => undefined);
-      expect((await store.copyMultipart(request)).resumedParts).toBeGreaterThan(0);
-      expect((await readTarget(request)).equals(bytes)).toBe(true);
-    },
-  );
-
-  it.each([
-    ['held, and read slowly', 'GetObject', SLOW_PART, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 0.5],
-    ['held, and sent slowly', 'UploadPart', 12 * MIB, { type: 'slow-request', bytesPerSecond: 4 * MIB }, 0.5, 1],
-    ['piped, and read slowly', 'GetObject', 0, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 1],
-  ] as const)(
-    'with a part that is %s tells of its bytes before it is finished',
-    async (_way, operation, heldBytes, fault, from, to) => {
-      const bytes = randomBytes(Math.max(heldBytes, SLOW_PART) - 1);
-      const log = memoryLog();
-      const request = { ...(await land(bytes)), plan: 'streamed' as const, log };
-      const shares: number[] = [];
-      const progress: TransferLog['progress'] = (made) => {
-        if (log.written.length === 0 && made.parts.length === 0) shares.push(made.bytesDone / bytes.length);
-        return log.progress(made);
-      };
-      const { client } = bed;
-      const partClient = createPartClient({ ...bed.connection, stallMs: 60_000 });
-      const partBuffers = new PartBuffers({ count: 1, bytes: Math.max(1, heldBytes) });
-      proxy.spoil(every(operation, 1, fault));
-      await createObjectStore({ client, partClient, partBuffers }).copyMultipart({
-        ...request,
-        log: { ...log, progress },
-      });
-      partClient.destroy();
-      expect(shares.filter((share) => share > from && share < to).length).toBeGreaterThan(0);
-      expect(shares).toEqual(shares.toSorted((one, other) => one - other));
-      expect((await readTarget(request)).equals(bytes)).toBe(true);
-    },
-  );
 
   it('that cannot copy parts fails the copy for good, and keeps no upload', async () => {
     const request = { ...(await land(randomBytes(2 * PART))), log: memoryLog() };
@@ -329,25 +185,6 @@ it('a part too large to be held flows through, and is read again when it has to 
   expect(copied).toMatchObject({ parts: 4, checksums: request.checksums });
   expect(copied.sha256).toBeUndefined();
   expect((await readTarget(request)).equals(bytes)).toBe(true);
-});
-
-it('a source that breaks while its part flows through is read again, and one that has changed ends the copy', async () => {
-  const { client, partClient } = bed;
-  const partBuffers = new PartBuffers({ count: 2, bytes: Math.ceil(PART / 5) });
-  const tight = createObjectStore({ client, partClient, partBuffers, smallestPartBytes: PART });
-  const bytes = randomBytes(3 * PART + 5);
-  for (const fault of [{ type: 'lost-reply' }, { type: 'truncated', bytes: 100_000 }, { type: 'stalled' }] as const) {
-    const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
-    proxy.spoil(every('GetObject', 2, fault));
-    await tight.copyMultipart(request);
-    expect((await readTarget(request)).equals(bytes)).toBe(true);
-  }
-  proxy.spoil(() => undefined);
-  const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
-  const { bucket, key } = request.source;
-  await direct.put({ target: { bucket, key }, body: randomBytes(3 * PART + 5) });
-  const changed = { ...request, source: { ...request.source, versionId: undefined } };
-  await expect(tight.copyMultipart(changed)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
 });
 
 it('a source of which only the SHA-256 is known is compared by it before anything shows', async () => {
