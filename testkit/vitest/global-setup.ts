@@ -8,7 +8,7 @@ import { existsSync, globSync } from 'node:fs';
 import { mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Sql } from 'postgres';
 import type { TestProject } from 'vitest/node';
@@ -25,6 +25,7 @@ declare module 'vitest' {
 }
 
 const TEMPLATE_NAME = 'longshore';
+const LONGEST_START_MS = 120_000;
 const ROOT = join(import.meta.dirname, '../..');
 const COMPILE_PROGRAM = join(import.meta.dirname, 'compile-programs.ts');
 const PAGES_PROGRAM = join(import.meta.dirname, '../../console/build-pages.ts');
@@ -75,18 +76,26 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** Once for a cache. V8 keeps code that was compiled under other flags apart. */
+/**
+ * Once for a cache. V8 keeps code that was compiled under other flags apart, so each service is run as it will be: without a configuration it
+ * loads all of its modules, its own main file among them, names what is missing, and ends, so that its code is kept. Other programs would run.
+ */
 async function compilePrograms(): Promise<void> {
-  const { NODE_COMPILE_CACHE: cache } = process.env;
+  const { NODE_COMPILE_CACHE: cache, PATH } = process.env;
   if (cache === undefined || existsSync(join(cache, 'programs'))) return;
-  const run = (flags: readonly string[], mains: readonly string[]) =>
-    promisify(execFile)(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', ...flags, COMPILE_PROGRAM, ...mains],
-      { cwd: ROOT },
-    );
-  await run([], globSync(['{services,local}/*/main.ts', 'cli/main.ts'], { cwd: ROOT }));
-  await run(memoryFlags('control-api'), ['services/control-api/main.ts']);
+  const run = (args: readonly string[], env?: NodeJS.ProcessEnv) =>
+    promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+      ...{ cwd: ROOT, timeout: LONGEST_START_MS },
+      ...(env !== undefined && { env }),
+    });
+  const programs = ['local/*/main.ts', 'cli/main.ts', 'testkit/beds/{copy,pull,worker}-process.ts'];
+  await run([COMPILE_PROGRAM, ...globSync(programs, { cwd: ROOT })]);
+  for (const main of globSync('services/*/main.ts', { cwd: ROOT })) {
+    const service = basename(dirname(main));
+    await run([...memoryFlags(service), main], { PATH, NODE_COMPILE_CACHE: cache }).catch((error: unknown) => {
+      if (!(error instanceof Error && 'code' in error && error.code === 1)) throw error;
+    });
+  }
   await writeFile(join(cache, 'programs'), '');
 }
 
