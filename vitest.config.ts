@@ -16,9 +16,9 @@ const files = groupTestFiles(import.meta.dirname);
  * Groups run one after another. Fleets and files of services are one group: the former fill the cores while they start, the latter wait, for
  * clocks, for leases, for replies, and between them no core is idle. Fleets come first in it, and the largest files before the small ones, so
  * that no long file is left alone at the end. Of what is long some files flood a fleet and some wait for leases and outages: half a
- * core each over the whole suite. A fourth beside three of them saves two minutes, and makes all of them stand still for seconds.
+ * core each over the whole suite.
  */
-const WORKERS = { unit: 2, e2e: 6, service: 6, process: 6, long: 3 } as const satisfies Record<ProjectName, number>;
+const WORKERS = { unit: 2, e2e: 6, service: 6, process: 6, long: 4 } as const satisfies Record<ProjectName, number>;
 const GROUPS = { unit: 0, e2e: 1, service: 1, process: 1, long: 2 } as const satisfies Record<ProjectName, number>;
 
 /** Pure code shares threads; files with databases, sockets and children share processes, and loaded modules, unless they need their own. */
