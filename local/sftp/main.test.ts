@@ -1,16 +1,12 @@
 /** The gateway as a process: what it takes from its database, what it keeps, and how it ends. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { addSftpKey, fingerprintOf, revokeSftpKey } from '#shared/access/sftp-users.ts';
-import type { Sql } from '#shared/db/connect-database.ts';
 import { call, connectSftp, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
 import { type RunningGateway, type SftpProcessBed, startSftpProcessBed } from '#testkit/beds/sftp-process-bed.ts';
 import { LANDING } from '#testkit/servers/sftp-store.ts';
-import { makeSshKey } from './make-ssh-key.ts';
 import { openTransferJournal } from './transfer-journal.ts';
 
 /** A process has parts of 8 MiB: this is less than one, and twice this more. */
@@ -90,42 +86,6 @@ describe('the gateway process', () => {
     const first = await hostKeyOf(await startGateway());
     expect(await hostKeyOf(await startGateway())).toBe(first);
     expect(statSync(join(bed.directory, 'keys/host')).mode & 0o777).toBe(0o600);
-  });
-
-  it('lets a further key in, and no more once it is revoked, ending its session', async () => {
-    const gateway = await startGateway();
-    const further = makeSshKey();
-    const config = { host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: further.private };
-    await expect(connectSftp(config)).rejects.toThrow(/authentication/i);
-    const key = { username: 'acme-user', publicKey: further.public, label: 'x', reason: 'x' };
-    expect(await addSftpKey(bed.sql as unknown as Sql, key, 'test')).toBe('added');
-    const open = await vi.waitFor(() => connectSftp(config), { timeout: 60_000, interval: 200 });
-    const ended = once(open.client, 'close');
-    await revokeSftpKey(
-      bed.sql as unknown as Sql,
-      { username: 'acme-user', fingerprint: fingerprintOf(further.public), reason: 'x' },
-      'test',
-    );
-    await vi.waitFor(() => expect(connectSftp(config)).rejects.toThrow(/authentication/i), {
-      timeout: 60_000,
-      interval: 200,
-    });
-    await ended;
-    await (await gateway.connect()).close();
-  });
-
-  it('lets a user in no more once it is disabled', async () => {
-    const gateway = await startGateway();
-    await (await gateway.connect()).close();
-    await bed.sql`UPDATE sftp_users SET disabled_at = now()`;
-    try {
-      await vi.waitFor(() => expect(gateway.connect()).rejects.toThrow(/authentication/i), {
-        timeout: 60_000,
-        interval: 200,
-      });
-    } finally {
-      await bed.sql`UPDATE sftp_users SET disabled_at = NULL`;
-    }
   });
 
   it('cuts off and reports, at SIGTERM, what does not end in time, and exits cleanly', async () => {

@@ -11,15 +11,16 @@ const MOST_OF_A_CUSTOMER = 8;
 export interface TemplateCheckerOptions {
   /** Of the processor, for one template. */
   readonly cpuMs?: number;
+  /** How long a child waits for the next template: it holds 150 MB, and few templates are uploaded. */
+  readonly idleMs?: number;
 }
 
-export function createTemplateChecker({ cpuMs = CPU_MS }: TemplateCheckerOptions = {}) {
+export function createTemplateChecker({ cpuMs = CPU_MS, idleMs = 0 }: TemplateCheckerOptions = {}) {
   const program = createConfinedProgram<TemplateQuestion, CheckedTemplate>({
     program: new URL('./read-template.ts', import.meta.url),
     heapMb: 256,
     cpuMs,
-    // A child that waits would hold 150 MB for the few templates that are uploaded.
-    idleMs: 0,
+    idleMs,
   });
 
   /** @throws LongshoreError `RATE_LIMITED`, `READER_LOST` */
