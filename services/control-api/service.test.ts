@@ -4,12 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MEMORY_VARIABLES } from '#shared/runtime/config/memory.ts';
 import { startApiProcess } from '#testkit/beds/start-api-process.ts';
 import { withCompileCache } from '#testkit/servers/start-process.ts';
-import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 /** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
 let env: { NODE_COMPILE_CACHE: string } & typeof MEMORY_VARIABLES;
@@ -59,38 +57,6 @@ test('stays under 160 MB under load, run as README.md says', async () => {
     await stop();
   }
   expect(await exited).toEqual([0, null]);
-});
-
-test('speaks TLS to a load balancer that checks no certificate, refuses everything else, and ends with connections that stay open', async () => {
-  const { child, port, url, keys, stop } = await startApiProcess({ ...env, LONGSHORE_API_TLS: 'self-signed' });
-  const exited = once(child, 'exit');
-  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
-  const at = `https://127.0.0.1:${port}`;
-  const headers = { 'x-api-key': keys.operator };
-  try {
-    const reply = await request(`${at}/api/v1/files`, { dispatcher, headers });
-    expect([reply.statusCode, await reply.body.json()]).toMatchObject([200, { files: [] }]);
-    await expect(fetch(`${url}/api/v1/files`, { headers, signal: AbortSignal.timeout(10_000) })).rejects.toThrow();
-  } finally {
-    await stop();
-  }
-  expect(await exited).toEqual([0, null]);
-  await dispatcher.close();
-});
-
-test('starts and serves what needs no queue while the queues take connections and do not answer', async () => {
-  const silent = await startTcpProxy('http://127.0.0.1:1');
-  silent.hush();
-  const { url: api, keys, stop } = await startApiProcess({ AWS_ENDPOINT_URL_SQS: silent.url });
-  try {
-    const headers = { 'x-api-key': keys.operator };
-    expect((await fetch(`${api}/api/v1/files`, { headers })).status).toBe(200);
-    const reply = await fetch(`${api}/api/v1/queues`, { headers });
-    expect([reply.status, ((await reply.json()) as { code: string }).code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
-  } finally {
-    await stop();
-    await silent.stop();
-  }
 });
 
 test('with a faulty configuration ends before it starts, with every fault named', async () => {

@@ -50,7 +50,10 @@ test('a large file goes from hand to hand: checked short, copied long, confirmed
     { kind: 'deliver', service: 'large-file-worker', count: 3 },
     { kind: 'validate', service: 'partner-worker', count: 3 },
   ]);
-  expect(large.lines.filter(({ msg, archive }) => msg === 'archive handled' && archive === 'archived')).toHaveLength(3);
+  // A line comes after the rows that it tells of.
+  await expect
+    .poll(() => large.lines.filter(({ msg, archive }) => msg === 'archive handled' && archive === 'archived'))
+    .toHaveLength(3);
   expect(partner.lines.filter(({ msg }) => msg === 'archive handled')).toEqual([]);
   const files = await bed.sql<
     { key: string; archiveKey: string }[]

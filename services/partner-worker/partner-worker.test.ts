@@ -67,7 +67,8 @@ test('200 files are delivered byte by byte, archived and gone from landing, at f
   expect(sumOf(metrics, 'longshore_file_seconds_count', 'class="small",outcome="completed"')).toBe(200);
   const rssMb = Number(/^process_resident_memory_bytes (\d+)$/m.exec(metrics)?.[1]) / 1e6;
   expect(rssMb).toBeLessThan(200);
-  expect(worker.lines.filter(({ msg }) => msg === 'job handled')).toHaveLength(200);
+  // A line comes after the rows that it tells of.
+  await expect.poll(() => worker?.lines.filter(({ msg }) => msg === 'job handled')).toHaveLength(200);
   expect(worker.lines.find(({ msg }) => msg === 'job handled')).toMatchObject({
     tenant: 'acme',
     state: 'succeeded',
