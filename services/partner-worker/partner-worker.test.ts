@@ -7,7 +7,6 @@ import { planRuns } from '#shared/jobs/plan-runs.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
-import { startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 import { loadPartnerWorkerConfig } from './config.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
@@ -124,26 +123,6 @@ test('garbage in its queue disturbs no job', async () => {
   await expectSound();
 });
 
-test.each(['hang', 'refuse'] as const)(
-  'a trace collector that does %s disturbs no job, and no stop',
-  async (answer) => {
-    const receiver = await startSpanReceiver();
-    receiver.answer = answer;
-    try {
-      const jobs = await bed.putFiles({ count: 20, bodyOf });
-      worker = await bed.startWorker(MAIN, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
-      await bed.wakeUps.sendJobs(jobs);
-      await bed.untilCompleted(20);
-      await expectSound();
-      expect(await worker.end('SIGTERM')).toBe(0);
-      expect(receiver.requests.length).toBeGreaterThan(0);
-      expect(worker.lines.find(({ msg }) => msg === 'service stopped')).toMatchObject({ isClean: true });
-    } finally {
-      await receiver.stop();
-    }
-  },
-);
-
 test('a faulty configuration names every fault', () => {
   const load = () => loadPartnerWorkerConfig({ DATABASE_URL: 'mysql://x', LONGSHORE_SLOTS: '0' });
   expect(load).toThrow(/AWS_REGION(.|\n)*LONGSHORE_SLOTS|LONGSHORE_SLOTS(.|\n)*AWS_REGION/);
@@ -171,20 +150,4 @@ test('a file that is sent again as new is delivered once more, from the archive,
     { jobId: again!.id, was: false },
   ]);
   expect(await bed.countVersions('delivered')).toBe(before + 2);
-});
-
-test('a worker takes the lanes that it is given, and bronze takes no slot of another', async () => {
-  const jobs = await bed.putFiles({ count: 6, bodyOf });
-  const [urgent, ...others] = jobs;
-  await bed.sql`UPDATE jobs SET lane = 'bronze', queue = 'bronze-steps' WHERE id = ANY(${others.map(({ id }) => id)}::uuid[])`;
-  await bed.sql`UPDATE jobs SET lane = 'platinum', queue = 'platinum-steps' WHERE id = ${urgent!.id}`;
-  worker = await bed.startWorker(MAIN, { LONGSHORE_LANES: 'platinum' });
-  await bed.wakeUps.sendJobs(others.map((job) => ({ ...job, queue: 'bronze-steps' as const })));
-  await bed.wakeUps.sendJobs([{ ...urgent!, queue: 'platinum-steps' }]);
-  await bed.untilCompleted(1);
-  expect(await bed.sql`SELECT lane FROM jobs WHERE state <> 'PENDING'`).toEqual([{ lane: 'platinum' }]);
-  await worker.end('SIGKILL');
-  worker = await bed.startWorker(MAIN, { LONGSHORE_SLOTS: '1' });
-  await bed.untilCompleted(6);
-  await expectSound();
 });
