@@ -18,8 +18,8 @@ import {
 import type { S3Fault, S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { verifyCopy } from './verify-copy.ts';
 
-/** What is proved of parts holds of small ones. */
-const PART = 1024 ** 2;
+/** What is made of content of unknown length has parts of no less. */
+const PART = 5 * 1024 ** 2;
 let bed: FaultyStore;
 let proxy: S3FaultProxy;
 let direct: ObjectStore;
@@ -81,7 +81,7 @@ describe('content of unknown length', () => {
     ['200 with an error on completing', once('CompleteMultipartUpload', { type: 'error-in-200' })],
     ['loses the reply of completing', once('CompleteMultipartUpload', { type: 'lost-reply' })],
     ['503 on the read', once('GetObject', { type: 'status', status: 503 })],
-    ['truncates what is read', once('GetObject', { type: 'truncated', bytes: PART + 200_000 })],
+    ['truncates what is read', once('GetObject', { type: 'truncated', bytes: PART + 1_000_000 })],
     ['breaks what is read', once('GetObject', { type: 'lost-reply' })],
     ['stands still while it is read', once('GetObject', { type: 'stalled' })],
     ['flips a byte of what is read', once('GetObject', { type: 'flipped-reply' })],
