@@ -16,10 +16,9 @@ import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { connectSocket } from '#shared/remotes/connect-socket.ts';
 import { SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { VERSION } from '#shared/runtime/version.ts';
+import type { CancellableQuery } from './copy-in.ts';
 import { classifyDatabaseError, DatabaseError } from './database-error.ts';
 
-/** As postgres.js makes them. */
-type CancellableQuery = PromiseLike<unknown> & { cancel(): void };
 type Run = <Row>(statement: (sql: Sql) => CancellableQuery) => Promise<Row[]>;
 
 export interface OpenDatabase {

@@ -4,16 +4,17 @@
  *
  * 1. All rows of a file and the key of the load are one transaction, under a lock of the key: a second load of it waits for the end of the
  *    first, and a key that is there loads nothing.
- * 2. A value becomes what the table's own column types make of its text. Rows go to the server by columns, as arrays: as JSON they cost it half as
- *    much again.
+ * 2. A value becomes what the table's own column types make of its text. Rows go to the server by COPY, which costs it a third of an INSERT; where
+ *    that is not the same (`canCopy`), by columns, as arrays: as JSON they cost it half as much again.
  * 3. No value is in a message: a refused row is named by its line.
  */
 
+import { copyIn } from '#shared/databases/copy-in.ts';
 import { DatabaseError } from '#shared/databases/database-error.ts';
 import type { DatabaseTransaction, OpenDatabase } from '#shared/databases/open-database.ts';
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
-import type { RecordValue } from '#shared/formats/records/record-item.ts';
 import type { Row } from './read-rows.ts';
+import { arrayOf, linesOf, refusedLine } from './rows-as-text.ts';
 
 export interface LoadPlan {
   readonly table: string;
@@ -45,16 +46,16 @@ export interface OpenLoad {
   end(): void;
 }
 
-/** Within an array, these need a backslash. */
-const SPECIAL = /["\\]/;
-/** PostgreSQL's text has neither. */
-const UNSTORABLE = /[\0\ud800-\udfff]/u;
+/** Of PostgreSQL 12, whose COPY has a WHERE. */
+const COPIES_SINCE = 120_000;
 
 export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: AbortSignal): TableLoad {
   const { table, columns } = plan;
   const names = columns.map(([column]) => column);
   /** Of the columns, without length or precision: those are held to when a row is inserted. By `check`. */
   let types: readonly string[] = [];
+  /** COPY knows no views, rules and row security, and gives values to columns that take none. By `check`. */
+  let canCopy = false;
   const run = <Result>(statement: Parameters<OpenDatabase['run']>[0]) => database.run<Result>(statement, signal);
   const into = (sql: Sql): Fragment => sql`INSERT INTO ${sql(table)} (${listOf(sql, names)})`;
 
@@ -85,15 +86,18 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
 
   return {
     async check() {
-      const rows = await run<{ name: string; type: string }>(
+      const rows = await run<{ name: string; type: string; copies: boolean }>(
         (sql) => sql`
-          WITH RECURSIVE found AS (
-            SELECT attname AS name, atttypid AS type FROM pg_attribute
-            WHERE attrelid = to_regclass(${table.split('.').map(quoted).join('.')}) AND attnum > 0 AND NOT attisdropped),
+          WITH RECURSIVE place AS (
+            SELECT oid, relkind IN ('r', 'p') AND NOT relhasrules AND NOT relrowsecurity
+                AND current_setting('server_version_num')::int >= ${COPIES_SINCE} AS copies
+            FROM pg_class WHERE oid = to_regclass(${table.split('.').map(quoted).join('.')})),
           base AS (
-            SELECT name, type FROM found
-            UNION ALL SELECT b.name, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
-          SELECT b.name, quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS type
+            SELECT attname AS name, atttypid AS type, copies AND attidentity <> 'a' AS copies
+            FROM pg_attribute JOIN place ON attrelid = place.oid WHERE attnum > 0 AND NOT attisdropped
+            UNION ALL
+            SELECT b.name, t.typbasetype, copies FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
+          SELECT b.name, quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS type, copies
           FROM base b JOIN pg_type t ON t.oid = b.type JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype <> 'd'`,
       );
       if (rows.length === 0)
@@ -101,11 +105,12 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
           'schema',
           `The database ${database.definition.name} has no table ${table} that its user sees.`,
         );
-      const present = new Map(rows.map(({ name, type }) => [name, type]));
+      const present = new Map(rows.map((row) => [row.name, row]));
       const absent = [...names, ...(plan.upsert ?? [])].filter((name) => !present.has(name));
       if (absent.length > 0)
         throw new DatabaseError('schema', `The table ${table} has no column ${absent.join(', ')}.`);
-      types = names.map((name) => present.get(name) ?? '');
+      types = names.map((name) => present.get(name)?.type ?? '');
+      canCopy = names.every((name) => present.get(name)?.copies);
     },
     begin,
     async isLoaded(key) {
@@ -137,9 +142,21 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
   }
 
   function openLoad(transaction: DatabaseTransaction, key: string): OpenLoad {
+    const copied = (rows: readonly Row[]) => {
+      const text = linesOf(
+        rows,
+        columns.map(([, from]) => from),
+      );
+      return (sql: Sql) =>
+        copyIn(
+          sql`COPY ${sql(table)} (${listOf(sql, names)}) FROM STDIN WHERE txid_current() = ${sql.unsafe(transaction.id)}`,
+          text,
+        );
+    };
     // Looked up once in a statement, not for each row.
     const isHere = (sql: Sql): Fragment => sql`(SELECT txid_current()) = ${transaction.id}::text::bigint`;
     const add = async (rows: readonly Row[]): Promise<void> => {
+      if (canCopy) return void (await transaction.run(copied(rows)));
       const values = valuesOf(rows);
       await transaction.run((sql) => sql`${into(sql)} ${values(sql)} WHERE ${isHere(sql)}`);
     };
@@ -187,29 +204,6 @@ async function byHalves(rows: readonly Row[], carry: (rows: readonly Row[]) => P
     await byHalves(rows.slice(0, middle), carry);
     await byHalves(rows.slice(middle), carry);
   }
-}
-
-/** As PostgreSQL writes an array of texts. */
-function arrayOf(rows: readonly Row[], from: string): string {
-  let text = '{';
-  for (const { line, values } of rows) {
-    if (text.length > 1) text += ',';
-    const value: RecordValue | undefined = values[from];
-    if (value === null || value === undefined) {
-      text += 'NULL';
-      continue;
-    }
-    const written = String(value);
-    if (UNSTORABLE.test(written)) throw refusedLine(line, 'it has a NUL character or a lone surrogate');
-    text += SPECIAL.test(written) ? `"${written.replace(/["\\]/g, '\\$&')}"` : `"${written}"`;
-  }
-  return `${text}}`;
-}
-
-/** What an error of the whole load becomes once its line is known. */
-function refusedLine(line: number, why: string): DatabaseError {
-  const reason = why.replace(/\.$/, '');
-  return new DatabaseError('row-refused', `Line ${line}: ${reason.charAt(0).toLowerCase()}${reason.slice(1)}.`);
 }
 
 function joined(sql: Sql, parts: readonly Fragment[]): Fragment {
