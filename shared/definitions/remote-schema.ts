@@ -80,6 +80,18 @@ const shared = {
     .default({ connect: 15 * SECOND_MS, stall: 60 * SECOND_MS }),
 };
 
+/** Of SSH: what rests on SHA-1 or CBC, and what old servers have nothing better than. */
+export const LEGACY_ALGORITHMS = [
+  'ssh-rsa',
+  'diffie-hellman-group14-sha1',
+  'diffie-hellman-group-exchange-sha1',
+  'hmac-sha1',
+  'aes128-cbc',
+  'aes192-cbc',
+  'aes256-cbc',
+] as const;
+export type LegacyAlgorithm = (typeof LEGACY_ALGORITHMS)[number];
+
 const sftpRemoteSchema = z
   .strictObject({
     ...shared,
@@ -90,6 +102,8 @@ const sftpRemoteSchema = z
     passphrase: secretNameSchema.optional(),
     /** More than one, so that the next key is known before the server changes to it. */
     hostKeys: z.array(hostKeySchema).min(1).max(5),
+    /** Allowed besides those that are secure, and used where the server has no other. */
+    legacyAlgorithms: z.array(z.enum(LEGACY_ALGORITHMS)).min(1).max(LEGACY_ALGORITHMS.length).optional(),
   })
   .superRefine(({ password, privateKey, passphrase }, context) => {
     if (password === undefined && privateKey === undefined)

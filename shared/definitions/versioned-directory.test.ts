@@ -42,6 +42,15 @@ test('looks once for those who ask together, and again after a while; what did n
   expect(retired).toEqual([]);
 });
 
+test('looks again at once for a person who has just applied a definition', async () => {
+  await find();
+  stored = { version: 2, definition: 'two' };
+  expect(await find()).toEqual(ONE);
+  expect(await directory.find('acme', 'p', { isFresh: true })).toEqual({ ok: true, opened: 'acme:two' });
+  expect(await find()).toEqual({ ok: true, opened: 'acme:two' });
+  expect(asked).toEqual([null, 1]);
+});
+
 test('retires what was replaced once, and what was taken away', async () => {
   await find();
   stored = { version: 2, definition: 'two' };

@@ -28,9 +28,14 @@ export interface DefinitionRow {
   readonly definition: unknown;
 }
 
+export interface FindOptions {
+  /** Looked at again now: for a person who has just applied it. */
+  readonly isFresh?: boolean | undefined;
+}
+
 export interface VersionedDirectory<Opened> {
   /** @throws what the database said, for a definition that is not known yet. */
-  find(tenantId: string, name: string): Promise<Found<Opened>>;
+  find(tenantId: string, name: string, options?: FindOptions): Promise<Found<Opened>>;
   /** Those that were asked for. */
   known(): KnownDefinition<Opened>[];
   clear(): void;
@@ -99,9 +104,9 @@ export function createVersionedDirectory<Document, Opened>(
   }
 
   return {
-    find: async (tenantId, name) => {
+    find: async (tenantId, name, { isFresh = false } = {}) => {
       const context = { tenantId, name };
-      const { found } = await cache.forceFetch(`${tenantId}/${name}`, { context });
+      const { found } = await cache.forceFetch(`${tenantId}/${name}`, { context, forceRefresh: isFresh });
       return found;
     },
     // Also what is being looked at again, which its iterators pass over.

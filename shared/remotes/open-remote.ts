@@ -6,7 +6,12 @@
  * 3. What is not below the remote's `paths` is refused here, whatever asks for it.
  */
 import { createHash } from 'node:crypto';
-import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '#shared/definitions/remote-schema.ts';
+import {
+  canonicalRemotePath,
+  isRemotePlaceAllowed,
+  type LegacyAlgorithm,
+  type RemoteDocument,
+} from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { paceConnection } from './pace-connection.ts';
@@ -32,6 +37,7 @@ export interface OpenRemoteOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
   readonly onAnnounced?: ((fingerprints: readonly string[]) => void) | undefined;
+  readonly onLegacy?: ((algorithms: readonly LegacyAlgorithm[]) => void) | undefined;
 }
 
 /** @throws SecretError */

@@ -13,7 +13,11 @@ import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
-import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
+import {
+  createVersionedDirectory,
+  type DefinitionRow,
+  type FindOptions,
+} from '#shared/definitions/versioned-directory.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
@@ -26,6 +30,7 @@ import {
   noteAnnounced,
   noteConnected,
   noteFailed,
+  noteLegacy,
   type RemoteName,
   renewSlots,
 } from './remote-slots.ts';
@@ -40,7 +45,7 @@ export interface UsedRemoteFacts {
   readonly definition: RemoteDocument;
 }
 
-export interface UseOptions {
+export interface UseOptions extends FindOptions {
   readonly signal?: AbortSignal;
   /** What the server shows of itself, trusted or not, where a new connection is made. */
   readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
@@ -220,12 +225,14 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
         signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
         onIdentity,
         onAnnounced: (announced) => noteKeys(remote, definition, announced),
+        onLegacy: (algorithms) =>
+          note(remote, 'legacy algorithms were not noted', () => noteLegacy(sql, remote, algorithms, service)),
       });
       tokens.set(token, () => {
         tokens.delete(token);
         void connection.close();
       });
-      if (answer.hadFailed || definition.type !== 'sftp')
+      if (answer.hadFailed || !answer.isNoted || definition.type !== 'sftp')
         await ask(() => noteConnected(sql, remote, connection, service)).catch(() => {});
       return { token, connection, secretVersion, definition, uses: 0 };
     } catch (error) {
@@ -242,15 +249,18 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
     const pinned = definition.type === 'sftp' ? definition.hostKeys : [];
     const unknown = announced.filter((fingerprint) => !pinned.includes(fingerprint));
     if (unknown.length === 0) return;
-    ask(() => noteAnnounced(sql, remote, unknown, service)).catch((error: unknown) =>
-      logger.warn({ err: error, tenant: remote.tenantId, remote: remote.name }, 'an announced host key was not noted'),
-    );
+    note(remote, 'an announced host key was not noted', () => noteAnnounced(sql, remote, unknown, service));
+  }
+
+  /** Nobody waits for it. */
+  function note({ tenantId, name }: RemoteName, orElse: string, statement: () => Promise<void>): void {
+    ask(statement).catch((error: unknown) => logger.warn({ err: error, tenant: tenantId, remote: name }, orElse));
   }
 
   return {
-    async use({ tenantId, name }, work, { signal, onIdentity } = {}) {
+    async use({ tenantId, name }, work, { signal, onIdentity, isFresh } = {}) {
       const remote = { tenantId, name };
-      const found = await directory.find(tenantId, name);
+      const found = await directory.find(tenantId, name, { isFresh });
       if (!found.ok)
         return {
           type: 'unknown',

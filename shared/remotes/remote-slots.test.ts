@@ -6,7 +6,7 @@ import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
-import { freeSlot, leaseSlot } from './remote-slots.ts';
+import { freeSlot, leaseSlot, noteAnnounced, noteConnected, noteLegacy } from './remote-slots.ts';
 
 let sql: Sql;
 useTestDatabase(
@@ -40,8 +40,31 @@ test('of many who ask at once each has a slot while there are enough, and nobody
 
 test('a slot that was given back serves the next one', async () => {
   const token = randomUUID();
-  expect(await lease(1, token)).toEqual({ type: 'leased', hadFailed: false });
+  expect(await lease(1, token)).toEqual({ type: 'leased', hadFailed: false, isNoted: false });
   expect(await lease(1)).toEqual({ type: 'full' });
   await freeSlot(sql, token);
-  expect(await lease(1)).toEqual({ type: 'leased', hadFailed: false });
+  const connection = { fingerprint: 'SHA256:its', certificateEndsAt: undefined };
+  await noteConnected(sql, REMOTE, connection, 'test');
+  expect(await lease(1)).toEqual({ type: 'leased', hadFailed: false, isNoted: true });
+});
+
+test('what a server announces, and what is old of it, is told once a day', async () => {
+  const events = async () =>
+    await sql`SELECT type, detail FROM audit_events WHERE type LIKE 'remote.%' AND type <> 'remote.applied' ORDER BY type, detail ->> 'algorithm' DESC`;
+  for (let time = 0; time < 2; time += 1) {
+    await noteAnnounced(sql, REMOTE, ['SHA256:next'], 'test');
+    await noteLegacy(sql, REMOTE, ['ssh-rsa', 'hmac-sha1'], 'test');
+  }
+  expect(await events()).toEqual([
+    {
+      type: 'remote.key-announced',
+      detail: {
+        remote: 'partner',
+        fingerprint: 'SHA256:next',
+        hint: 'Add SHA256:next to hostKeys after asking the partner.',
+      },
+    },
+    { type: 'remote.legacy-algorithm', detail: { remote: 'partner', algorithm: 'ssh-rsa' } },
+    { type: 'remote.legacy-algorithm', detail: { remote: 'partner', algorithm: 'hmac-sha1' } },
+  ]);
 });

@@ -7,10 +7,12 @@
  * `noteConnected`, `noteFailed`: what came of connecting. Wrong credentials open the breaker; a server that takes no more connections
  *                 halves what is leased for a while. Events: `remote.failed` when the reason is a new one, `remote.recovered`.
  * `noteAnnounced`: a host key that the server will change to, and that is not pinned. Event: `remote.key-announced`, once a day.
+ * `noteLegacy`:   what a connection uses of the remote's `legacyAlgorithms`. Event: `remote.legacy-algorithm`, once a day.
  *
  * Database time alone decides.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { RemoteErrorCode } from './remote-error.ts';
 
@@ -20,7 +22,8 @@ export interface RemoteName {
 }
 
 export type SlotAnswer =
-  | { readonly type: 'leased'; readonly hadFailed: boolean }
+  /** `isNoted`: that it can be connected to was noted a moment ago. */
+  | { readonly type: 'leased'; readonly hadFailed: boolean; readonly isNoted: boolean }
   /** All are taken. */
   | { readonly type: 'full' }
   | { readonly type: 'open'; readonly afterMs: number; readonly code: RemoteErrorCode }
@@ -36,6 +39,8 @@ export interface SlotRequest extends RemoteName {
 
 export const BREAKER_MS = 900_000;
 const LEARNED_MS = 300_000;
+/** Of a remote that works this is how old what is shown of it may be: a statement for each connection would be too many. */
+const NOTED_MS = 60_000;
 /** Each time another process took the very slot that was free when the statement began. */
 const LEASE_TRIES = 20;
 
@@ -45,7 +50,7 @@ export async function leaseSlot(sql: Sql, request: SlotRequest): Promise<SlotAns
     if (row === undefined) return { type: 'absent' };
     if (row.openMs !== null)
       return { type: 'open', afterMs: Math.ceil(row.openMs), code: row.code ?? 'REMOTE_AUTH_FAILED' };
-    if (row.slot !== null) return { type: 'leased', hadFailed: row.code !== null };
+    if (row.slot !== null) return { type: 'leased', hadFailed: row.code !== null, isNoted: row.isNoted };
     if (!row.wasFree || tries === LEASE_TRIES) return { type: 'full' };
   }
 }
@@ -55,6 +60,7 @@ interface LeaseRow {
   readonly openMs: number | null;
   readonly code: RemoteErrorCode | null;
   readonly slot: number | null;
+  readonly isNoted: boolean;
   /** One was, when the statement began. */
   readonly wasFree: boolean;
 }
@@ -78,7 +84,8 @@ async function tryToLeaseSlot(sql: Sql, request: SlotRequest): Promise<LeaseRow 
         lease_until = excluded.lease_until
       -- Another one may have taken it since this statement began.
       WHERE c.lease_until < now() RETURNING slot)
-    SELECT h.open_ms::float8 AS "openMs", h.error_code AS code, t.slot, EXISTS (SELECT FROM free) AS "wasFree"
+    SELECT h.open_ms::float8 AS "openMs", h.error_code AS code, t.slot,
+      coalesce(h.connected_at > now() - ${NOTED_MS}::int * interval '1 ms', false) AS "isNoted", EXISTS (SELECT FROM free) AS "wasFree"
     FROM held h LEFT JOIN taken t ON true`;
   return row;
 }
@@ -151,19 +158,44 @@ export async function noteFailed(
 
 export async function noteAnnounced(
   sql: Sql,
-  { tenantId, name }: RemoteName,
+  remote: RemoteName,
   fingerprints: readonly string[],
+  actor: string,
+): Promise<void> {
+  const hint = (fingerprint: string): string => `Add ${fingerprint} to hostKeys after asking the partner.`;
+  const details = fingerprints.map((fingerprint) => ({ remote: remote.name, fingerprint, hint: hint(fingerprint) }));
+  await tellDaily(sql, remote, { type: 'remote.key-announced', details }, actor);
+}
+
+export async function noteLegacy(
+  sql: Sql,
+  remote: RemoteName,
+  algorithms: readonly string[],
+  actor: string,
+): Promise<void> {
+  const details = algorithms.map((algorithm) => ({ remote: remote.name, algorithm }));
+  await tellDaily(sql, remote, { type: 'remote.legacy-algorithm', details }, actor);
+}
+
+interface DailyEvents {
+  readonly type: 'remote.key-announced' | 'remote.legacy-algorithm';
+  readonly details: readonly Readonly<Record<string, string>>[];
+}
+
+/** Each once a day, for as long as there is such a remote. */
+async function tellDaily(
+  sql: Sql,
+  { tenantId, name }: RemoteName,
+  { type, details }: DailyEvents,
   actor: string,
 ): Promise<void> {
   await sql`
     WITH event AS (
-      SELECT 'remote.key-announced' AS type, r.tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('remote', r.name, 'fingerprint', f.fingerprint,
-          'hint', 'Add ' || f.fingerprint || ' to hostKeys after asking the partner.') AS detail, '{events}'::text[] AS topics
-      FROM remotes r, unnest(${[...fingerprints]}::text[]) AS f(fingerprint)
+      SELECT ${type}::text AS type, r.tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id, d.detail, '{events}'::text[] AS topics
+      FROM remotes r, jsonb_array_elements(${toJsonb(details)}::text::jsonb) AS d(detail)
       WHERE r.tenant_id = ${tenantId} AND r.name = ${name} AND NOT EXISTS (
-        SELECT 1 FROM audit_events a WHERE a.tenant_id = r.tenant_id AND a.type = 'remote.key-announced'
-          AND a.at > now() - interval '1 day' AND a.detail ->> 'fingerprint' = f.fingerprint AND a.detail ->> 'remote' = r.name)),
+        SELECT 1 FROM audit_events a WHERE a.tenant_id = r.tenant_id AND a.type = ${type}
+          AND a.at > now() - interval '1 day' AND a.detail = d.detail)),
     ${recordEvents(sql, actor)}
     SELECT 1`;
 }

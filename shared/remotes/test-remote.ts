@@ -42,7 +42,7 @@ export async function testRemote(
         }
       },
       {
-        signal,
+        ...{ signal, isFresh: true },
         onIdentity: (shown) => {
           identity = shown;
         },
@@ -59,7 +59,8 @@ export async function testRemote(
     });
   } catch (error) {
     if (!(error instanceof LongshoreError)) throw error;
-    return refused({ code: error.code, message: error.message });
+    const { code, message, hint } = error;
+    return refused({ code, message: hint === undefined ? message : `${message}. ${hint}` });
   }
 }
 

@@ -26,6 +26,10 @@ export interface SftpLogins {
   /** `wait`: no answer. */
   readonly onTry?: (attempt: AuthContext) => 'accept' | 'reject' | 'wait';
   readonly hasSftp?: boolean;
+  /** The remote pins the first. */
+  readonly hostKeys?: readonly [string, ...string[]];
+  /** In place of its own. */
+  readonly algorithms?: object;
 }
 
 export interface ScriptedSftpServer extends Pick<PartnerFileServer, 'remote' | 'secrets'> {
@@ -83,27 +87,35 @@ const REQUESTS = ['OPEN', 'OPENDIR', 'READDIR', 'STAT', 'READ', 'WRITE', 'CLOSE'
 
 export async function startScriptedSftpServer(
   script: SftpScript,
-  { methods = ['password'], onTry = () => 'accept', hasSftp = true }: SftpLogins = {},
+  {
+    methods = ['password'],
+    onTry = () => 'accept',
+    hasSftp = true,
+    hostKeys = [makeSshKey().private],
+    algorithms = {},
+  }: SftpLogins = {},
 ): Promise<ScriptedSftpServer> {
-  const key = makeSshKey();
   const requests: string[] = [];
   const clients = new Set<Connection>();
-  const server = new Server({ hostKeys: [key.private], algorithms: SFTP_ALGORITHMS as never }, (client) => {
-    clients.add(client);
-    client.on('error', () => {});
-    client.on('close', () => clients.delete(client));
-    client.on('authentication', (attempt) => {
-      if (attempt.method === 'none') return attempt.reject(methods as never);
-      requests.push(`login ${attempt.method}`);
-      const answer = onTry(attempt);
-      if (answer === 'accept') attempt.accept();
-      else if (answer === 'reject') attempt.reject(methods as never);
-    });
-    client.on('session', (accept) => {
-      const session = accept();
-      if (hasSftp) session.on('sftp', (open) => serve(open(), client));
-    });
-  });
+  const server = new Server(
+    { hostKeys: [...hostKeys], algorithms: { ...SFTP_ALGORITHMS, ...algorithms } as never },
+    (client) => {
+      clients.add(client);
+      client.on('error', () => {});
+      client.on('close', () => clients.delete(client));
+      client.on('authentication', (attempt) => {
+        if (attempt.method === 'none') return attempt.reject(methods as never);
+        requests.push(`login ${attempt.method}`);
+        const answer = onTry(attempt);
+        if (answer === 'accept') attempt.accept();
+        else if (answer === 'reject') attempt.reject(methods as never);
+      });
+      client.on('session', (accept) => {
+        const session = accept();
+        if (hasSftp) session.on('sftp', (open) => serve(open(), client));
+      });
+    },
+  );
 
   function serve(sftp: SFTPWrapper, client: Connection): void {
     const counts = new Map<string, number>();
@@ -122,7 +134,7 @@ export async function startScriptedSftpServer(
   server.on('error', () => {});
   server.listen(0, HOST);
   await once(server, 'listening');
-  const parsed = utils.parseKey(key.private);
+  const parsed = utils.parseKey(hostKeys[0]);
   if (parsed instanceof Error) throw parsed;
   const fingerprint = createHash('sha256').update(parsed.getPublicSSH()).digest('base64').replace(/=+$/, '');
   return {

@@ -1,19 +1,26 @@
 /**
  * A connection to an SFTP server, by ssh2.
  *
- * 1. The host key must be one of the remote's pins; nothing of ours is sent before.
+ * 1. The host key must be one of the remote's pins; nothing of ours is sent before. A server has keys of several types and shows one: it is asked
+ *    for the others while none that it showed is pinned.
  * 2. Each credential is tried once: a second try could lock the account.
  * 3. Requests are in our own table (`request-watch.ts`), failed when channel or connection end.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import ssh2, { type Algorithms, type AuthHandlerMiddleware, type Client, type SFTPWrapper } from 'ssh2';
-import { portOf, type SftpRemote } from '#shared/definitions/remote-schema.ts';
+import ssh2, {
+  type Algorithms,
+  type AuthHandlerMiddleware,
+  type Client,
+  type NegotiatedAlgorithms,
+  type SFTPWrapper,
+} from 'ssh2';
+import { LEGACY_ALGORITHMS, type LegacyAlgorithm, portOf, type SftpRemote } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { connectSocket, reasonOf } from '../connect-socket.ts';
 import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
-import { RemoteError } from '../remote-error.ts';
+import { hasRemoteFault, RemoteError } from '../remote-error.ts';
 import { gatherRequests } from './gather-requests.ts';
 import { SftpConnection } from './sftp-connection.ts';
 import { createSocketReads } from './socket-reads.ts';
@@ -32,9 +39,11 @@ export interface OpenSftpOptions {
   readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
   /** Host keys that the server announces and proves to have, as `SHA256:...`: it may change to them. */
   readonly onAnnounced?: ((fingerprints: readonly string[]) => void) | undefined;
+  /** Which of the remote's `legacyAlgorithms` the connection uses, if any. */
+  readonly onLegacy?: ((algorithms: readonly LegacyAlgorithm[]) => void) | undefined;
 }
 
-/** Nothing that rests on SHA-1 or CBC. */
+/** Nothing that rests on SHA-1 or CBC, but what a remote allows (`legacyAlgorithms`). */
 const ALGORITHMS = {
   kex: [
     'curve25519-sha256',
@@ -69,11 +78,83 @@ const ALGORITHMS = {
 const KEEP_ALIVE_MS = 15_000;
 const MOST_UNANSWERED = 3;
 
+/** Whatever is allowed, what is secure is preferred. */
+function algorithmsOf({ legacyAlgorithms = [] }: SftpRemote): Record<keyof typeof ALGORITHMS, readonly string[]> {
+  const legacy = (of: (name: LegacyAlgorithm) => boolean) => legacyAlgorithms.filter(of);
+  return {
+    kex: [...ALGORITHMS.kex, ...legacy((name) => name.startsWith('diffie-hellman-'))],
+    serverHostKey: [...ALGORITHMS.serverHostKey, ...legacy((name) => name === 'ssh-rsa')],
+    cipher: [...ALGORITHMS.cipher, ...legacy((name) => name.endsWith('-cbc'))],
+    hmac: [...ALGORITHMS.hmac, ...legacy((name) => name.startsWith('hmac-'))],
+    compress: ALGORITHMS.compress,
+  };
+}
+
+function legacyIn({ kex, serverHostKey, cs, sc }: NegotiatedAlgorithms): LegacyAlgorithm[] {
+  const used = new Set([kex, serverHostKey, cs.cipher, sc.cipher, cs.mac, sc.mac]);
+  return LEGACY_ALGORITHMS.filter((name) => used.has(name));
+}
+
+/** The types of host keys that a remote was asked for when it showed a pinned one, by its definition: else each connection would begin in vain. */
+const fittingTypes = new WeakMap<SftpRemote, readonly string[]>();
+
 export async function openSftpConnection(
   remote: SftpRemote,
   secrets: SftpSecrets,
   options: OpenSftpOptions,
 ): Promise<RemoteConnection> {
+  const { serverHostKey } = algorithmsOf(remote);
+  let types = fittingTypes.get(remote) ?? serverHostKey;
+  const shown = new Set<string>();
+  for (;;) {
+    let shownType: string | undefined;
+    const onKey = (fingerprint: string, type: string): void => {
+      shown.add(fingerprint);
+      shownType = type;
+    };
+    try {
+      const connection = await openByTypes(remote, secrets, { ...options, types, onKey });
+      fittingTypes.set(remote, types);
+      return connection;
+    } catch (error) {
+      const isUntrusted = hasRemoteFault(error, 'untrusted');
+      if (fittingTypes.delete(remote) && (isUntrusted || hasRemoteFault(error, 'protocol'))) {
+        types = serverHostKey;
+        continue;
+      }
+      // Its key was the right one, or there was none.
+      if (!isUntrusted && (shownType !== undefined || shown.size === 0)) throw error;
+      const left = types.filter((type) => shownType !== undefined && typeOfKey(type) !== shownType);
+      if (left.length === 0 || left.length === types.length) throw untrusted(shown);
+      types = left;
+    }
+  }
+}
+
+/** Signatures of RSA keys have names of their own. */
+function typeOfKey(algorithm: string): string {
+  return algorithm.startsWith('rsa-') ? 'ssh-rsa' : algorithm;
+}
+
+function untrusted(shown: Iterable<string>): RemoteError {
+  const all = [...shown];
+  const message =
+    all.length === 1
+      ? `the server shows the host key ${all[0]}, which is not pinned`
+      : `the server shows the host keys ${all.join(', ')}, none of which is pinned`;
+  return new RemoteError('untrusted', message, {
+    hint: 'Ask the partner whether it is theirs, then add it to hostKeys.',
+  });
+}
+
+interface ByTypes extends OpenSftpOptions {
+  /** Of host keys. */
+  readonly types: readonly string[];
+  /** That the server shows, trusted or not. */
+  readonly onKey: (fingerprint: string, type: string) => void;
+}
+
+async function openByTypes(remote: SftpRemote, secrets: SftpSecrets, options: ByTypes): Promise<RemoteConnection> {
   const deadline = AbortSignal.timeout(remote.timeouts.connect);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const place = { host: remote.host, port: portOf(remote) };
@@ -97,6 +178,10 @@ export async function openSftpConnection(
   client.on('hostkeys', (keys: readonly { getPublicSSH(): Buffer }[]) =>
     options.onAnnounced?.(keys.map((announced) => fingerprintOf(announced.getPublicSSH()))),
   );
+  client.once('handshake', (negotiated: NegotiatedAlgorithms) => {
+    const legacy = legacyIn(negotiated);
+    if (legacy.length > 0) options.onLegacy?.(legacy);
+  });
   const tried: string[] = [];
   const authentication = authenticateOnce(remote.user, { ...secrets, key }, tried);
   const ready = once(client, 'ready', { signal: AbortSignal.any([signal, stop.signal]) });
@@ -107,11 +192,12 @@ export async function openSftpConnection(
     readyTimeout: remote.timeouts.connect,
     keepaliveInterval: KEEP_ALIVE_MS,
     keepaliveCountMax: MOST_UNANSWERED,
-    algorithms: ALGORITHMS as unknown as Algorithms,
+    algorithms: { ...algorithmsOf(remote), serverHostKey: options.types } as unknown as Algorithms,
     authHandler: authentication,
     hostVerifier: (shown: Buffer) => {
       fingerprint = fingerprintOf(shown);
       isTrusted = remote.hostKeys.includes(fingerprint);
+      options.onKey(fingerprint, typeOf(shown));
       options.onIdentity?.({ fingerprint, isTrusted });
       return isTrusted;
     },
@@ -126,21 +212,21 @@ export async function openSftpConnection(
     client.on('error', () => {});
     client.destroy();
     sock.destroy();
-    if (isTrusted === false)
-      throw new RemoteError('untrusted', `the server shows the host key ${fingerprint}, which is not pinned`, {
-        hint: 'Ask the partner whether it is theirs, then add it to hostKeys.',
-      });
+    if (isTrusted === false) throw untrusted([fingerprint]);
     if (isLevel(failure, 'client-authentication') && tried.length > 0)
       throw new RemoteError('auth-failed', `the server accepts none of: ${tried.join(', ')}`);
     if (deadline.aborted) throw new RemoteError('unreachable', `${place.host}:${place.port} did not answer in time`);
     if (options.signal?.aborted) throw new RemoteError('lost', 'the connection was given up');
     if (isReady && !stop.signal.aborted)
       throw new RemoteError('protocol', 'the server lets us in and has no SFTP for this user');
+    // ssh2's own words.
+    const [, lacking] = (failure instanceof Error && /no matching ([A-Za-z> -]{1,40})$/.exec(failure.message)) || [];
+    if (lacking !== undefined)
+      throw new RemoteError('protocol', `the server has no ${lacking} that is allowed here`, {
+        hint: 'If it is old, and the partner cannot change that, name what it has in legacyAlgorithms.',
+      });
     if (isLevel(failure, 'handshake') || isLevel(failure, 'protocol'))
-      throw new RemoteError(
-        'protocol',
-        'the server does not speak SSH as it is spoken here, or agrees on no algorithm',
-      );
+      throw new RemoteError('protocol', 'the server does not speak SSH as it is spoken here');
     throw new RemoteError('unreachable', `${place.host}:${place.port} closed the connection (${reasonOf(failure)})`);
   }
 }
@@ -165,6 +251,11 @@ function gatherWrites(socket: Socket): Socket {
 
 function fingerprintOf(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** A key begins with the name of its type. */
+function typeOf(key: Buffer): string {
+  return key.length < 4 ? '' : key.toString('latin1', 4, 4 + key.readUInt32BE(0));
 }
 
 function readPrivateKey({ privateKey, passphrase }: SftpSecrets): string | undefined {
