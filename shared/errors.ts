@@ -513,7 +513,8 @@ export const ERROR_CODES = {
   // Causes: remotes, i.e. servers with files that are not ours
   REMOTE_UNREACHABLE: {
     meaning: 'The host of a remote cannot be resolved, refuses the connection or does not answer in time.',
-    remedy: 'Check host and port of the remote and whether its firewall allows our addresses. The work is retried.',
+    remedy:
+      'Check host and port of the remote and whether its firewall allows our addresses; of FTPS, its passive ports too. The work is retried.',
   },
   REMOTE_ADDRESS_REFUSED: {
     meaning: 'A remote has an address that must not be called: private, local or a cloud metadata service.',
@@ -548,7 +549,7 @@ export const ERROR_CODES = {
     remedy: 'See the reply number in the message. The work is retried.',
   },
   REMOTE_BUSY: {
-    meaning: 'A remote takes no more connections, or is shutting down.',
+    meaning: 'A remote takes no more connections or logins, or is shutting down.',
     remedy: 'Nothing at first: fewer connections are used for a while. If it continues, lower limits.connections.',
   },
   REMOTE_STALLED: {

@@ -16,6 +16,9 @@ export interface ConnectSocketOptions {
   readonly onread?: OnReadOpts | undefined;
 }
 
+/** An FTP control connection is silent while a file is under way; routers forget it after some minutes (AWS NAT gateways after 350 s). */
+const KEEP_ALIVE_MS = 60_000;
+
 /** @throws RemoteError `address-refused` or `unreachable`. */
 export async function connectSocket(
   { host, port }: SocketPlace,
@@ -24,7 +27,11 @@ export async function connectSocket(
   // Node looks up names only: an address would pass by the guard.
   if (isIP(host) !== 0 && !guard.isAllowed(host)) throw addressRefused(host);
   const reading = onread === undefined ? {} : { onread };
-  const socket = netConnect({ host, port, lookup: guard.lookup, noDelay: true, keepAlive: true, ...reading });
+  const socket = netConnect({
+    ...{ host, port, lookup: guard.lookup, noDelay: true },
+    ...{ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+    ...reading,
+  });
   try {
     await once(socket, 'connect', { signal });
     socket.on('error', () => {});

@@ -1,5 +1,6 @@
 /** What faulty FTPS servers do to a client, row by row: each ends in its own error, in time, and nothing of what the server said is in it. */
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
@@ -16,15 +17,21 @@ import type { RemoteConnection } from './remote-connection.ts';
 let server: ScriptedFtpsServer | undefined;
 afterEach(() => server?.stop());
 
+const hasIpv6 = existsSync('/proc/net/if_inet6') && readFileSync('/proc/net/if_inet6', 'utf8').includes(' lo');
 const SAID = 'secret-of-the-server';
 
-async function open(script: FtpsScript, change: { readonly site?: string[] } = {}): Promise<RemoteConnection> {
-  server = await startScriptedFtpsServer(script);
+interface OpenOptions {
+  readonly site?: string[];
+  readonly host?: string;
+}
+
+async function open(script: FtpsScript, { host, ...change }: OpenOptions = {}): Promise<RemoteConnection> {
+  server = await startScriptedFtpsServer(script, host);
   const { secrets } = server;
   const remote = remoteDocumentSchema.parse({ ...server.remote, ...change });
   const store = { read: async (name: string) => ({ text: secrets[name] ?? '', version: '1' }) };
   return await openRemote(remote, await readRemoteSecrets(remote, store), {
-    guard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
+    guard: createAddressGuard({ allow: ['127.0.0.0/8', '::1'] }),
   });
 }
 
@@ -50,6 +57,8 @@ const listing =
     reply('150 here it comes');
     socket.end(text, () => reply('226 done'));
   };
+
+const refused: FtpsScript[string] = ({ reply }) => reply(`502 ${SAID}`);
 
 type Row = [string, FtpsScript, (connection: RemoteConnection) => Promise<unknown>, string, object?];
 const ROWS: Row[] = [
@@ -121,6 +130,29 @@ const ROWS: Row[] = [
     list,
     'REMOTE_LISTING_UNKNOWN',
   ],
+  [
+    'silence after the data of a download',
+    {
+      async RETR({ reply, data }) {
+        const socket = await data();
+        reply('150 here it comes');
+        socket.end(SCRIPTED_CONTENT);
+      },
+    },
+    read,
+    'REMOTE_STALLED',
+  ],
+  [
+    'a data port that nobody listens on, as behind a firewall that refuses',
+    { EPSV: ({ reply }) => reply('229 Entering (|||1|)') },
+    read,
+    'REMOTE_UNREACHABLE',
+  ],
+  ['the same for an upload', { EPSV: ({ reply }) => reply('229 Entering (|||1|)') }, write, 'REMOTE_UNREACHABLE'],
+  ['EPSV and PASV that are both refused', { EPSV: refused, PASV: refused }, read, 'REMOTE_REFUSED'],
+  ['a PASV that says nothing', { EPSV: refused, PASV: ({ reply }) => reply('227 well') }, read, 'REMOTE_PROTOCOL'],
+  ['a reply without end', { SIZE: ({ control }) => control.write('213-'.padEnd(200_000, 'x')) }, stat, 'REMOTE_LOST'],
+  ['452 for an upload', { STOR: ({ reply }) => reply(`452 ${SAID}`) }, write, 'REMOTE_NO_SPACE', { isUsable: true }],
   ['a port that is none', { EPSV: ({ reply }) => reply('229 Entering (|||0|)') }, read, 'REMOTE_PROTOCOL'],
 ];
 
@@ -140,6 +172,19 @@ test.each<Row>(ROWS)('%s', async (_name, script, run, code, facts = {}) => {
 test.each<[string, FtpsScript, string]>([
   ['421 in place of a greeting', { PASS: ({ reply }) => reply(`421 ${SAID}`) }, 'REMOTE_BUSY'],
   ['530 for the password', { PASS: ({ reply }) => reply(`530 ${SAID}`) }, 'REMOTE_AUTH_FAILED'],
+  [
+    '530 where too many are logged in',
+    {
+      PASS: ({ reply }) =>
+        reply(`530 Sorry, the maximum number of clients (2) for this user already connected ${SAID}`),
+    },
+    'REMOTE_BUSY',
+  ],
+  [
+    '530 for an account that too many tries have locked',
+    { PASS: ({ reply }) => reply(`530 Too many failed logins, account locked, try again later ${SAID}`) },
+    'REMOTE_AUTH_FAILED',
+  ],
 ])('%s', async (_name, script, code) => {
   const error = await open(script).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code });
@@ -169,6 +214,49 @@ test.each<[string, (socket: Socket) => void, string]>([
   }
   broken.close();
 });
+
+test('without EPSV the data connection goes to the port of PASV, at the address of the control connection alone', async () => {
+  const connection = await open({
+    EPSV: refused,
+    async PASV({ reply, listen }) {
+      const port = await listen();
+      // Of somebody else, as a server behind NAT says it, or one that wants us to call another.
+      reply(`227 Entering Passive Mode (192,0,2,7,${port >> 8},${port & 255}).`);
+    },
+  });
+  expect(await read(connection)).toBe(SCRIPTED_CONTENT.length);
+  expect(await read(connection)).toBe(SCRIPTED_CONTENT.length);
+  expect(server?.commands.filter((command) => /^(?:EPSV|PASV)/.test(command))).toEqual(['EPSV', 'PASV', 'PASV']);
+  await connection.close();
+});
+
+test.skipIf(!hasIpv6)(
+  'over IPv6 data connections go to the address of the control connection, by EPSV alone',
+  async () => {
+    const connection = await open({}, { host: '::1' });
+    expect(await read(connection)).toBe(SCRIPTED_CONTENT.length);
+    await write(connection);
+    expect(server?.commands.filter((command) => /^(?:EPSV|PASV)/.test(command))).toEqual(['EPSV', 'EPSV']);
+    await connection.close();
+  },
+);
+
+test.skipIf(!existsSync('/proc/net/tcp'))(
+  'a control connection that is silent while a file is under way is kept open at routers',
+  async () => {
+    const connection = await open({});
+    const port = server?.remote.port ?? 0;
+    const hex = port.toString(16).toUpperCase().padStart(4, '0');
+    const ours = readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , remote, state]) => remote?.endsWith(`:${hex}`) && state === '01');
+    // A keepalive timer, and the hundredths of a second until it ends.
+    expect(ours.map(([, , , , , timer]) => timer?.slice(0, 2))).toEqual(['02']);
+    expect(Number.parseInt(ours[0]?.[5]?.slice(3) ?? '', 16)).toBeLessThanOrEqual(6_000);
+    await connection.close();
+  },
+);
 
 test('226 after a part of the file is no error here: who reads compares with the size', async () => {
   const connection = await open({
@@ -242,6 +330,17 @@ describe('a listing', () => {
       ['good.csv', 'file', 12],
       ['evil', 'file', 5],
       ['name', 'unread', undefined],
+    ]);
+  });
+
+  test('of which one line has a time that is none loses no other file', async () => {
+    const text =
+      'type=file;size=12;modify=20260102030405; a.csv\r\ntype=file;size=7;modify=abc; b.csv\r\ntype=file;size=5;modify=20260102030405; c.csv\r\n';
+    const script: FtpsScript = { FEAT: ({ reply }) => reply('211-Features\r\n MLSD\r\n211 End'), MLSD: listing(text) };
+    expect(await listed(text, script)).toEqual([
+      ['a.csv', 'file', 12],
+      ['c.csv', 'file', 5],
+      ['type=file;size=7;modify=abc; b.csv', 'unread', undefined],
     ]);
   });
 

@@ -1,4 +1,5 @@
 /** Certificates by an authority of the test's own, or signed by themselves. */
+import { isIP } from 'node:net';
 import { generate } from 'selfsigned';
 
 export interface Certificate {
@@ -45,7 +46,7 @@ export async function makeCertificate(
   } = {},
 ): Promise<Certificate> {
   const { ca, endsAt = new Date(Date.now() + DAY_MS), commonName = host } = options;
-  const isAddress = /^[\d.]+$/.test(host);
+  const isAddress = isIP(host) !== 0;
   const { private: key, cert: certificate } = await generate([{ name: 'commonName', value: commonName }], {
     keyType: 'ec',
     algorithm: 'sha256',

@@ -14,6 +14,8 @@ export interface FtpsCommand {
   reply(text: string): void;
   /** The data connection, once it is there. */
   data(): Promise<TLSSocket>;
+  /** For the next data connection; to its port. */
+  listen(): Promise<number>;
 }
 export type FtpsScript = Readonly<Record<string, (command: FtpsCommand) => unknown>>;
 
@@ -46,9 +48,9 @@ const GOOD: FtpsScript = {
   },
 };
 
-export async function startScriptedFtpsServer(script: FtpsScript): Promise<ScriptedFtpsServer> {
+export async function startScriptedFtpsServer(script: FtpsScript, host = HOST): Promise<ScriptedFtpsServer> {
   const authority = await makeAuthority('Scripted CA');
-  const { key, certificate } = await authority.issue(HOST);
+  const { key, certificate } = await authority.issue(host);
   const commands: string[] = [];
   const servers = new Set<Server>();
   const sockets = new Set<TLSSocket>();
@@ -60,7 +62,7 @@ export async function startScriptedFtpsServer(script: FtpsScript): Promise<Scrip
     });
     servers.add(server);
     server.on('tlsClientError', () => {});
-    server.listen(0, HOST);
+    server.listen(0, host);
     await once(server, 'listening');
     return server;
   };
@@ -71,6 +73,10 @@ export async function startScriptedFtpsServer(script: FtpsScript): Promise<Scrip
     const counts = new Map<string, number>();
     const reply = (text: string): void => void (socket.destroyed || socket.write(`${text}\r\n`));
     reply('220 scripted');
+    const listenForData = async (): Promise<number> => {
+      data = Promise.withResolvers();
+      return portOf(await listen((opened) => data.resolve(opened)));
+    };
     let rest = '';
     socket.setEncoding('utf8').on('data', async (text: string) => {
       const lines = (rest + text).split('\r\n');
@@ -81,12 +87,10 @@ export async function startScriptedFtpsServer(script: FtpsScript): Promise<Scrip
         const count = (counts.get(verb) ?? 0) + 1;
         counts.set(verb, count);
         const answer = script[verb] ?? GOOD[verb];
-        if (answer !== undefined) answer({ argument, control: socket, count, reply, data: () => data.promise });
-        else if (verb === 'EPSV') {
-          data = Promise.withResolvers();
-          const passive = await listen((opened) => data.resolve(opened));
-          reply(`229 Entering (|||${portOf(passive)}|)`);
-        } else reply('200 well');
+        if (answer !== undefined)
+          answer({ argument, control: socket, count, reply, data: () => data.promise, listen: listenForData });
+        else if (verb === 'EPSV') reply(`229 Entering (|||${await listenForData()}|)`);
+        else reply('200 well');
       }
     });
   });
@@ -98,7 +102,7 @@ export async function startScriptedFtpsServer(script: FtpsScript): Promise<Scrip
         tenant: 'acme',
         name: 'partner',
         type: 'ftps',
-        host: HOST,
+        host,
         port: portOf(control),
         user: 'u',
       },

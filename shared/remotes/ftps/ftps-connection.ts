@@ -5,12 +5,13 @@
  *    size of what it wrote.
  * 2. A control connection that ends before the reply to STOR or RNTO leaves the outcome unknown: `lost`.
  */
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type Client, FTPError } from 'basic-ftp';
 import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connection.ts';
 import { RemoteError, type RemoteFault } from '../remote-error.ts';
 import { listDirectory, listLines } from './list-directory.ts';
-import { handshakeAnswered } from './open-data-connection.ts';
+import { handshakeAnswered, readNextInto } from './open-data-connection.ts';
+import { DataReader } from './read-data.ts';
 
 export interface FtpsConnectionOptions {
   readonly client: Client;
@@ -89,16 +90,21 @@ export class FtpsConnection implements RemoteConnection {
     return sizeBytes === undefined ? undefined : { sizeBytes, modifiedAt: await this.#timeOf(path) };
   }
 
-  async *read(path: string, offset = 0): AsyncIterable<Uint8Array> {
-    const through = new PassThrough({ highWaterMark: 1_048_576 });
+  async *read(path: string, offset = 0, sizeBytes?: number): AsyncIterable<Uint8Array> {
+    const { ftp } = this.#client;
+    const reader = new DataReader(sizeBytes === undefined ? undefined : sizeBytes - offset);
+    readNextInto(ftp, reader);
     let failure: RemoteError | undefined;
-    const download = this.#client.downloadTo(through, path, offset).catch(async (error: unknown) => {
-      failure = await this.#whyNotRead(path, this.#faultOf('read the file', error));
-      through.destroy(failure);
-    });
+    const download = this.#client
+      .downloadTo(reader.end, path, offset)
+      .finally(() => readNextInto(ftp, undefined))
+      .catch(async (error: unknown) => {
+        failure = await this.#whyNotRead(path, this.#faultOf('read the file', error));
+        reader.fail(failure);
+      });
     let isWhole = false;
     try {
-      for await (const piece of through) yield piece as Uint8Array;
+      yield* reader.pieces();
       isWhole = true;
       // The reply that says so can come after the data ended.
       await download;

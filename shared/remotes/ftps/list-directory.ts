@@ -79,10 +79,12 @@ function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry>
   try {
     entries = parseAsOne(client, shown);
   } catch {
-    throw new RemoteError(
-      'listing-unknown',
-      `the listing has a form that is not known here; its first line: ${printable(first)}`,
-    );
+    entries = parseEach(client, shown);
+    if (entries.length === 0)
+      throw new RemoteError(
+        'listing-unknown',
+        `the listing has a form that is not known here; its first line: ${printable(first)}`,
+      );
   }
   for (const entry of entries) {
     if (entry.name === '.' || entry.name === '..') continue;
@@ -110,6 +112,17 @@ function unreadOf(client: Client, lines: readonly string[]): string[] {
   };
   const readable = lines.find((line) => count([line]) === 1);
   return readable === undefined ? [] : lines.filter((line) => count([line, readable]) < 2);
+}
+
+/** One line that it cannot read, such as with a time that is none, costs basic-ftp all of them. */
+function parseEach(client: Client, lines: readonly string[]): FileInfo[] {
+  return lines.flatMap((line) => {
+    try {
+      return client.parseList(line);
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** basic-ftp tells the form by the last line, which is what a name with a line break in it left; then the first one tells it. */

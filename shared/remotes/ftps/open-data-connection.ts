@@ -2,17 +2,18 @@
  * A data connection: EPSV, else PASV, of whose answer the port alone counts. It goes to the address that the control connection was allowed to
  * have, and must show the same certificate, or resume its session.
  */
-import { connect as netConnect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { FTPContext, FTPResponse } from 'basic-ftp';
 import { FTPError } from 'basic-ftp';
 import { RemoteError } from '../remote-error.ts';
+import type { DataReader } from './read-data.ts';
 import type { Trust } from './trust-certificate.ts';
 
 const NOT_IMPLEMENTED = new Set([500, 501, 502, 503, 504, 522, 550]);
 /** Contexts whose server knows no EPSV. */
 const withoutEpsv = new WeakSet<FTPContext>();
+const readers = new WeakMap<FTPContext, DataReader>();
 /** How long a reply may take after the data connection that it ends. */
 const REPLY_MS = 1_000;
 /** How long a server may take for the ticket that it need not give. */
@@ -23,17 +24,15 @@ export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise
   const { reply, port } = await askForPort(ftp);
   const host = (ftp.socket as TLSSocket).remoteAddress;
   if (host === undefined) throw new RemoteError('lost', 'the connection closed');
-  const raw = netConnect({ host, port, noDelay: true });
-  raw.setTimeout(ftp.timeout);
-  try {
-    await opened(raw);
-  } catch {
-    raw.destroy();
-    throw new RemoteError('unreachable', `the data connection to port ${port} of the server cannot be opened`);
-  }
-  raw.setTimeout(0);
   const session = ftp.tlsSessionStore ?? (ftp.socket as TLSSocket).getSession();
-  const secured = tlsConnect({ ...trust.tls, socket: raw, ...(session !== undefined && { session }) });
+  const reader = readers.get(ftp);
+  const secured = tlsConnect({
+    ...trust.tls,
+    ...{ host, port, noDelay: true, timeout: ftp.timeout },
+    ...(session !== undefined && { session }),
+    ...(reader !== undefined && { onread: reader.onread }),
+  });
+  if (reader !== undefined) reader.socket = secured;
   const ticket = Promise.withResolvers<void>();
   ticketed.set(secured, ticket.promise);
   secured.once('close', ticket.resolve);
@@ -48,8 +47,21 @@ export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise
         new RemoteError('untrusted', 'the data connection shows another certificate than the control connection'),
       );
   });
+  try {
+    await opened(secured);
+  } catch {
+    secured.destroy();
+    throw new RemoteError('unreachable', `the data connection to port ${port} of the server cannot be opened`);
+  }
+  secured.setTimeout(0);
   letReplyComeFirst(ftp, secured);
   return reply;
+}
+
+/** The next data connection of `ftp` gives what it brings to `reader`; undefined: as a stream. */
+export function readNextInto(ftp: FTPContext, reader: DataReader | undefined): void {
+  if (reader === undefined) readers.delete(ftp);
+  else readers.set(ftp, reader);
 }
 
 /**
@@ -103,7 +115,7 @@ function checkedPort(port: number): number {
   throw new RemoteError('protocol', 'the server names no port for the data connection');
 }
 
-function opened(socket: ReturnType<typeof netConnect>): Promise<void> {
+function opened(socket: TLSSocket): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.once('connect', resolve);
   socket.once('error', reject);

@@ -31,6 +31,11 @@ export interface OpenFtpsOptions {
   readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
 }
 
+/** Some servers answer the password with 530 where too many are logged in already (proftpd, IIS); as lftp takes them. */
+const TOO_MANY = /too many|maximum number|already connected|simultaneous|connection limit|try (?:again |back )?later/i;
+/** These are about the account, and a second try could lock it. */
+const OF_ACCOUNT = /fail|attempt|lock|password|incorrect|authent|denied|disabled|expired/i;
+
 /** A listing is read as it comes (`list-directory.ts`); this is for what basic-ftp gathers itself. */
 const MOST_GATHERED_BYTES = 1_048_576;
 
@@ -103,6 +108,8 @@ export async function openFtpsConnection(
     if (options.signal?.aborted) throw new RemoteError('lost', 'the connection was given up');
     if (error instanceof FTPError) {
       if (error.code === 421) throw new RemoteError('busy', 'the server takes no more connections', { reply: 421 });
+      if (doing === 'log in' && TOO_MANY.test(error.message) && !OF_ACCOUNT.test(error.message))
+        throw new RemoteError('busy', 'the server takes no more logins of this user', { reply: error.code });
       if (doing === 'log in')
         throw new RemoteError('auth-failed', 'the server does not accept user and password', { reply: error.code });
       if (doing === 'site')
