@@ -191,7 +191,14 @@ async function readSidecar(connection: RemoteConnection, path: string | undefine
   if (file === undefined || file.sizeBytes > MOST_SIDECAR_BYTES)
     throw new LongshoreError('CHECKSUM_SIDECAR_MISSING', 'the checksum file is not there, or has over 64 KiB');
   const pieces: Uint8Array[] = [];
-  for await (const piece of connection.read(path)) pieces.push(piece);
+  let bytes = 0;
+  for await (const piece of connection.read(path)) {
+    pieces.push(piece);
+    bytes += piece.byteLength;
+    // A server may say that it is small, and send without end.
+    if (bytes > MOST_SIDECAR_BYTES)
+      throw new LongshoreError('CHECKSUM_SIDECAR_MISSING', 'the checksum file has over 64 KiB');
+  }
   const digest = /\b[0-9a-f]{64}\b/i.exec(Buffer.concat(pieces).toString('latin1'))?.[0];
   if (digest === undefined) throw new LongshoreError('CHECKSUM_SIDECAR_MISSING', 'the checksum file has no SHA-256');
   return digest.toLowerCase();

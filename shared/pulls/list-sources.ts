@@ -2,8 +2,8 @@
  * The engine of sources: a wake-up in, the directory listed, its files seen or triggered.
  *
  * 1. A listing is noted `PAGE` entries a statement. Of its names so many are held as `MOST_HELD_CHARACTERS` says, whatever a server sends.
- * 2. Names that could mean another place, or forge a line, lines that cannot be read, and names that are not held are passed over, and the
- *    source says so.
+ * 2. Names that could mean another place, or forge a line, lines that cannot be read, sizes that no file has, a name that comes again as another
+ *    file, and names that are not held are passed over, and the source says so.
  * 3. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -230,7 +230,7 @@ async function gather(source: SourceDocument, entries: AsyncIterable<RemoteEntry
   const sidecar = checksum !== undefined && 'sidecar' in checksum ? checksum.sidecar : undefined;
   const companions = [marker, sidecar].filter((suffix) => suffix !== undefined);
   const markers = new Set<string>();
-  const files: RemoteEntry[] = [];
+  const files = new Map<string, RemoteEntry>();
   let heldCharacters = 0;
   const isHeld = (name: string): boolean => {
     heldCharacters += name.length + ENTRY_CHARACTERS;
@@ -250,12 +250,26 @@ async function gather(source: SourceDocument, entries: AsyncIterable<RemoteEntry
     if (/\.longshore-[0-9a-f-]{36}$/.test(entry.name)) continue;
     if (!isMatching(entry.name) || isExcluded(entry.name)) continue;
     const size = entry.sizeBytes ?? 0;
+    if (!isSize(size)) {
+      passOver(entry.name);
+      continue;
+    }
     if (size < (source.minSize ?? 0) || size > (source.maxSize ?? Number.POSITIVE_INFINITY)) continue;
+    const known = files.get(entry.name);
+    if (known !== undefined) {
+      // A server that trims names shows two files as one; a directory that changes while it is listed shows one file twice.
+      if (known.sizeBytes !== entry.sizeBytes || known.modifiedAt !== entry.modifiedAt) passOver(entry.name);
+      continue;
+    }
     const isSafe = !entry.name.includes('/') && canonicalRemotePath(`${source.directory}${entry.name}`).ok;
-    if (isSafe && isHeld(entry.name)) files.push(entry);
+    if (isSafe && isHeld(entry.name)) files.set(entry.name, entry);
     else passOver(entry.name);
   }
-  return { files, isReady: (name) => marker === undefined || markers.has(name), passedOver };
+  return { files: [...files.values()], isReady: (name) => marker === undefined || markers.has(name), passedOver };
+}
+
+function isSize(size: number): boolean {
+  return Number.isSafeInteger(size) && size >= 0;
 }
 
 /** Where the listing tells no exact time the file is asked for its own. */
@@ -268,7 +282,7 @@ async function describe(
   for (const { remotePath, entry, isReady } of taken) {
     const isExact = entry.modifiedAt !== undefined && entry.sizeBytes !== undefined;
     const facts = isExact || source.identity === 'name' ? entry : await connection.stat(remotePath);
-    if (facts === undefined) continue;
+    if (facts === undefined || !isSize(facts.sizeBytes ?? 0)) continue;
     const size = facts.sizeBytes ?? null;
     const time = facts.modifiedAt ?? null;
     const identity = source.identity === 'name' ? ['name'] : [size, time];

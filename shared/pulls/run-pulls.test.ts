@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -415,6 +416,75 @@ test('a source tells of entries that it passes over, fetches the others, and for
     await bed.makeDue();
     await bed.settle(puller);
     expect(await source()).toEqual({ failures: 0, listed_files: 1, error_code: null, error_message: null });
+  } finally {
+    await puller.stop();
+    await server.stop();
+  }
+});
+
+test.each([
+  ['a size that no number holds', 'type=file;size=99999999999999999999;modify=20260102030405; huge.csv'],
+  ['a size below nothing', 'type=file;size=-5;modify=20260102030405; less.csv'],
+  ['a name that comes again as another file', 'type=file;size=7;modify=20260102030405; a.csv'],
+])('of a listing with %s the other files are fetched', async (_name, line) => {
+  const server = await startScriptedFtpsServer({
+    async MLSD({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      const good = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405;`;
+      socket.end(`${good} a.csv\r\n${line}\r\n${good} b.csv\r\n`, () => reply('226 done'));
+    },
+  });
+  const puller = bed.startWorker();
+  try {
+    await bed.clear();
+    await bed.useServer(server);
+    await bed.applySource({ afterwards: 'keep' });
+    await bed.settle(puller);
+    expect(await bed.sql`SELECT status, file_name AS name FROM pulls ORDER BY file_name`).toEqual([
+      { status: 'COMPLETED', name: 'a.csv' },
+      { status: 'COMPLETED', name: 'b.csv' },
+    ]);
+    expect(await bed.sql`SELECT error_code AS code, error_message AS message FROM sources`).toEqual([
+      { code: 'SOURCE_ENTRIES_PASSED_OVER', message: expect.stringContaining(line.split(' ')[1] ?? '') },
+    ]);
+  } finally {
+    await puller.stop();
+    await server.stop();
+  }
+});
+
+test('a checksum file that never ends is read no further than one may be long', async () => {
+  let sent = 0;
+  const server = await startScriptedFtpsServer({
+    async MLSD({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      const facts = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405;`;
+      socket.end(`${facts} a.csv\r\n${facts} a.csv.sha256\r\n`, () => reply('226 done'));
+    },
+    async RETR({ argument, reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      if (!argument.endsWith('.sha256')) return void socket.end(SCRIPTED_CONTENT, () => reply('226 done'));
+      // 16 MiB: with what the sockets hold, far more than is taken.
+      for (; sent < 256 && !socket.destroyed; sent += 1)
+        if (!socket.write(Buffer.alloc(65_536)))
+          await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {});
+      socket.end(() => reply('226 done'));
+    },
+  });
+  const puller = bed.startWorker();
+  try {
+    await bed.clear();
+    await bed.useServer(server);
+    await bed.applySource({ checksum: { sidecar: '.sha256' }, retry: { maxAttempts: 1, firstDelay: 1_000 } });
+    await bed.settle(puller);
+    expect(await bed.sql`SELECT status, error_cause AS cause FROM pulls`).toEqual([
+      { status: 'ERROR', cause: 'CHECKSUM_SIDECAR_MISSING' },
+    ]);
+    expect(sent).toBeLessThan(256);
+    expect(server.commands.filter((command) => command.startsWith('DELE'))).toEqual([]);
   } finally {
     await puller.stop();
     await server.stop();
