@@ -96,6 +96,25 @@ const events = async () =>
     >`SELECT type FROM audit_events WHERE type LIKE 'expectation.%' AND type <> 'expectation.applied' ORDER BY at, id`
   ).map(({ type }) => type);
 
+test.each([
+  ['has no holiday after the next 60 days', 59, [{ calendar: 'business', lastHoliday: true }]],
+  ['has one after that', 62, []],
+])('an expectation whose calendar %s says so, once', async (_name, days, expected) => {
+  const lastHoliday = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+  const holidays = [lastHoliday, '2020-01-01'];
+  const fields = { kind: 'calendar', tenant: 'acme', name: 'business', timeZone: 'UTC', holidays };
+  const definition = calendarDocumentSchema.parse(fields);
+  const calendar = { tenantId: 'acme', name: 'business', definition, definitionHash: definitionHash(definition) };
+  await applyDefinition(sql, 'calendar', calendar, 'test');
+  for (const name of ['orders', 'invoices']) await apply({ name, due: { at: '07:00', calendar: 'business' } });
+  await watch();
+  await watch();
+  const events = await sql`SELECT detail FROM audit_events WHERE type = 'calendar.ending'`;
+  expect(events.map(({ detail }) => ({ ...detail, lastHoliday: detail.lastHoliday === lastHoliday }))).toEqual(
+    expected,
+  );
+});
+
 test('a file that comes late, when the next occurrence has opened, counts for the late one alone', async () => {
   await apply({ due: { cron: `0 ${farHour} * * *`, opensBefore: '6h', grace: '12h' } });
   await watch();

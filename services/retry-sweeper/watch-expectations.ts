@@ -29,6 +29,7 @@ import {
   type UnplannedExpectation,
 } from '#shared/expectations/expectation-transitions.ts';
 import { type ArrivalHistory, judgeOccurrence } from '#shared/expectations/judge-occurrence.ts';
+import { endOfCalendar, noteEndingCalendar } from '#shared/expectations/note-ending-calendar.ts';
 import { type BusinessDays, planOccurrences } from '#shared/expectations/plan-occurrences.ts';
 import { shareArrivals } from '#shared/expectations/share-arrivals.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -92,6 +93,10 @@ async function plan(sql: Sql, expectation: UnplannedExpectation, logger: Logger)
     return await storePlan(sql, { ...at, untilMs: nowMs + PLAN_AGAIN_MS, occurrences: [] });
   }
   const days = daysOf(expectation, definition.data);
+  const { calendar } = definition.data.due;
+  const lastHoliday = calendar === undefined ? undefined : endOfCalendar({ holidays: days.holidays ?? [] }, nowMs);
+  if (calendar !== undefined && lastHoliday !== undefined)
+    await noteEndingCalendar(sql, { tenantId, calendar, lastHoliday }, ACTOR);
   const untilMs = nowMs + PLANNED_MS;
   const occurrences = planOccurrences(definition.data.due, days, { afterMs: nowMs, untilMs, most: MOST_PLANNED });
   const lastMs = occurrences.length === MOST_PLANNED ? (occurrences.at(-1)?.dueMs ?? untilMs) : untilMs;
