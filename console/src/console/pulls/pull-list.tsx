@@ -33,7 +33,11 @@ const COLUMNS: readonly Column<Pull>[] = [
     id: 'file',
     title: 'File',
     width: 'minmax(200px, 3fr)',
-    cell: ({ file }) => <PlainText>{file.remotePath}</PlainText>,
+    cell: ({ file }) => (
+      <span title={file.remotePath}>
+        <PlainText>{nameFirst(file.remotePath)}</PlainText>
+      </span>
+    ),
   },
   { id: 'tenant', title: 'Tenant', width: 'minmax(100px, 1fr)', cell: ({ tenant }) => tenant },
   { id: 'remote', title: 'Remote', width: 'minmax(100px, 1fr)', cell: ({ remote }) => remote },
@@ -60,6 +64,12 @@ const COLUMNS: readonly Column<Pull>[] = [
       ),
   },
 ];
+
+/** What is cut off where it is too long is the directory. */
+function nameFirst(path: string): string {
+  const at = path.lastIndexOf('/') + 1;
+  return at === 0 ? path : `${path.slice(at)} in ${path.slice(0, at)}`;
+}
 
 export function PullList() {
   const [search, change] = useUrlState();
