@@ -13,6 +13,14 @@ const LINES = 3_000;
 const MOST_ROWS = 60;
 const MOST_HEAP_BYTES = 60_000_000;
 
+const IS_ROW_IN_SIGHT = `(() => {
+  const row = document.activeElement;
+  if (row.dataset.index === undefined) return false;
+  const [list, { top, bottom }] = [row.closest('[role=grid]'), row.getBoundingClientRect()];
+  const head = list.querySelector('[role=rowgroup]').getBoundingClientRect();
+  return top >= head.bottom - 1 && bottom <= list.getBoundingClientRect().bottom + 1;
+})()`;
+
 describe.skipIf(noBrowser !== undefined)('long lists (skipped without Chromium)', () => {
   let api: TestApi;
   let console: OpenConsole;
@@ -81,6 +89,17 @@ describe.skipIf(noBrowser !== undefined)('long lists (skipped without Chromium)'
     expect(most).toBeGreaterThan(5);
     expect(most).toBeLessThanOrEqual(MOST_ROWS);
     expect(await heapBytes()).toBeLessThan(MOST_HEAP_BYTES);
+  }, 300_000);
+
+  test('a row that keys go to is whole in sight, below the head of the list', async () => {
+    await page.goto(`${address}/console/jobs/${job.id}/records`);
+    await page.locator('[data-index="0"]').waitFor();
+    const keys = ['j', ...Array(25).fill('j'), 'PageDown', 'PageUp', 'k', 'End', 'k', 'PageUp', 'Home', 'ArrowDown'];
+    for (const key of keys) {
+      await page.keyboard.press(key);
+      await expect.poll(() => page.evaluate(IS_ROW_IN_SIGHT), { timeout: 60_000, message: key }).toBe(true);
+    }
+    expect(await page.evaluate('document.activeElement.dataset.index')).toBe('1');
   }, 300_000);
 
   test(`a timeline of ${LINES} lines is read to its end, and at most ${MOST_ROWS} lines are in the document`, async () => {

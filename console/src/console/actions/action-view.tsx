@@ -12,6 +12,7 @@ import { Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -153,7 +154,7 @@ function Items({ actionId, isFile }: { readonly actionId: string; readonly isFil
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
-  const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
+  const rows = pagedRows(pages.data?.pages.map(({ items }) => items) ?? []);
   return (
     <section className="stack" aria-label="What happened to each">
       <div className="row">

@@ -10,6 +10,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, Time } from '../../parts/time.tsx';
@@ -60,7 +61,7 @@ export default function ActionsView() {
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
     refetchInterval: perPage(REFETCH_MS),
   });
-  const rows = pages.data?.pages.flatMap(({ actions }) => actions) ?? [];
+  const rows = pagedRows(pages.data?.pages.map(({ actions }) => actions) ?? []);
   return (
     <>
       <div className="row">

@@ -9,6 +9,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { countText, Time } from '../../parts/time.tsx';
@@ -48,7 +49,7 @@ export default function AuditView() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
-  const rows = pages.data?.pages.flatMap(({ events }) => events) ?? [];
+  const rows = pagedRows(pages.data?.pages.map(({ events }) => events) ?? []);
   const set = FILTERS.flatMap((name) => (search[name] ? [[name, search[name]] as [string, string]] : []));
   return (
     <>

@@ -6,6 +6,7 @@ import { useRefusal } from '../../api/me.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
@@ -110,7 +111,7 @@ export default function SuppressionsView() {
           </form>
           <Fetched query={pages}>
             {({ pages: found }) => {
-              const rows = found.flatMap(({ suppressions }) => suppressions);
+              const rows = pagedRows(found.map(({ suppressions }) => suppressions));
               if (rows.length === 0) return <Empty title="No address is suppressed." />;
               return (
                 <Grid

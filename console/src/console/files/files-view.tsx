@@ -18,6 +18,7 @@ import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { idsOf, pagedRows } from '../../parts/grid/paged-rows.ts';
 import { Menu } from '../../parts/menu.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { usePreference } from '../../parts/preference.ts';
@@ -108,7 +109,7 @@ export default function FilesView() {
       return get<FileCount>('/api/v1/files/count', { query, signal });
     },
   });
-  const rows = useMemo(() => pages.data?.pages.flatMap(({ files }) => files) ?? [], [pages.data]);
+  const rows = useMemo(() => pagedRows(pages.data?.pages.map(({ files }) => files) ?? []), [pages.data]);
   const shown = (search.columns ?? USUAL_COLUMNS).split(',');
   const columns = COLUMNS.filter(({ id }) => shown.includes(id));
   const searchedTo = pages.data?.pages.at(-1)?.searched_to;
@@ -127,7 +128,7 @@ export default function FilesView() {
   }
 
   function open(file: FileSummary): void {
-    rememberList(rows.map(({ file_id: id }) => id));
+    rememberList(idsOf(rows, ({ file_id: id }) => id));
     void navigate({ to: `/files/${file.file_id}` as string });
   }
 

@@ -1,20 +1,21 @@
 /** Rows of a list that change in place as the API says so; what is new is counted, and never moves the list. */
 import { type InfiniteData, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import type { FileSummary } from '#services/control-api/files/file-summary.ts';
 import type { FilePage } from '#services/control-api/files/find-files.ts';
 import { get } from '../../api/client.ts';
 import { useLive } from '../../api/live.ts';
+import { idsOf, type Rows } from '../../parts/grid/paged-rows.ts';
 
 const TINT_MS = 400;
 const MOST_NEW = 1_000;
 
-export function useLiveRows(filterKey: string, rows: readonly FileSummary[], status: string | undefined) {
+export function useLiveRows(filterKey: string, rows: Rows<FileSummary>, status: string | undefined) {
   const client = useQueryClient();
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
   const [isMany, setIsMany] = useState(false);
   const [tinted, setTinted] = useState<ReadonlySet<string>>(new Set());
-  const known = new Set(rows.map(({ file_id: id }) => id));
+  const known = useMemo(() => new Set(idsOf(rows, ({ file_id: id }) => id)), [rows]);
 
   function forget(): void {
     setFresh(new Set());
@@ -49,9 +50,11 @@ export function useLiveRows(filterKey: string, rows: readonly FileSummary[], sta
 }
 
 function patch(data: InfiniteData<FilePage>, file: FileSummary): InfiniteData<FilePage> {
-  const pages = data.pages.map((page) => ({
-    ...page,
-    files: page.files.map((row) => (row.file_id === file.file_id ? file : row)),
-  }));
+  // Pages without it stay the same: else all their rows would be compared.
+  const pages = data.pages.map((page) =>
+    page.files.some(({ file_id: id }) => id === file.file_id)
+      ? { ...page, files: page.files.map((row) => (row.file_id === file.file_id ? file : row)) }
+      : page,
+  );
   return { ...data, pages };
 }

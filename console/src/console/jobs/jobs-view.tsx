@@ -5,7 +5,7 @@ import { useState } from 'react';
 import type { JobPage } from '#services/control-api/jobs/find-jobs.ts';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { get } from '../../api/client.ts';
-import { useLive } from '../../api/live.ts';
+import { useLivePages } from '../../api/live-pages.ts';
 import { type Scope, VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -13,6 +13,7 @@ import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { jobName } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -86,10 +87,7 @@ export default function JobsView() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
-  // Selected rows stay where they are.
-  useLive(({ event }) => {
-    if (event !== 'ready' && event !== 'progress' && selected.size === 0 && !pages.isFetching) void pages.refetch();
-  });
+  useLivePages(pages, selected.size > 0);
 
   function scopeOf(): Scope {
     if (selected.size > 0) return { filter: { ids: [...selected] } };
@@ -181,7 +179,7 @@ export default function JobsView() {
       </div>
       <Fetched query={pages}>
         {({ pages: found }) => {
-          const rows = found.flatMap(({ jobs }) => jobs);
+          const rows = pagedRows(found.map(({ jobs }) => jobs));
           if (rows.length === 0)
             return <Empty title={search.held === 'true' ? 'Nothing is held for a person.' : 'No job matches.'} />;
           return (

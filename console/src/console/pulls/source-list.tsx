@@ -9,6 +9,7 @@ import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
@@ -126,7 +127,7 @@ export function SourceList() {
       <FilterBar fields={[{ name: 'tenant', label: 'tenant' }]} values={search} onChange={change} />
       <Fetched query={pages}>
         {({ pages: found }) => {
-          const rows = found.flatMap(({ sources }) => sources);
+          const rows = pagedRows(found.map(({ sources }) => sources));
           if (rows.length === 0)
             return (
               <Empty title="No source.">

@@ -13,6 +13,7 @@ import { Dialog } from '../../parts/dialog.tsx';
 import { FaultText } from '../../parts/fault-text.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { pagedRows } from '../../parts/grid/paged-rows.ts';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -52,7 +53,7 @@ export default function RecordsView() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
-  const rows = useMemo(() => pages.data?.pages.flatMap(({ records }) => records) ?? [], [pages.data]);
+  const rows = useMemo(() => pagedRows(pages.data?.pages.map(({ records }) => records) ?? []), [pages.data]);
   const columns = useMemo(() => columnsOf(isRevealed, setLine), [isRevealed]);
   return (
     <>

@@ -6,10 +6,21 @@
  * 3. A row is drawn again when something of it changes, and not when others come into sight: its columns count as the same when each is.
  * 4. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
  */
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, memo, type ReactNode, type RefObject, useEffect, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  memo,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react';
 import { usePreference } from '../preference.ts';
 import styles from './grid.module.css';
+import { lastPlace, rememberPlace } from './last-place.ts';
+import { idsOf, type Rows } from './paged-rows.ts';
+import { type RowsInSight, scrollTopFor, sightOf, useRowsInSight } from './use-rows-in-sight.ts';
 
 export interface Column<Row> {
   readonly id: string;
@@ -28,7 +39,7 @@ export interface Selection {
 interface GridProps<Row> {
   readonly label: string;
   readonly columns: readonly Column<Row>[];
-  readonly rows: readonly Row[];
+  readonly rows: Rows<Row>;
   readonly rowId: (row: Row) => string;
   /** What readers call a row, e.g. a file's name. */
   readonly rowName?: (row: Row) => string;
@@ -41,7 +52,9 @@ interface GridProps<Row> {
   readonly isFetching?: boolean;
 }
 
+/** Of `--row`; the head has one pixel more, its border. */
 const ROW_PX = 34;
+const HEIGHTS = { rowPx: ROW_PX, headPx: ROW_PX + 1 };
 const OVERSCAN = 8;
 /** Rows before the end at which the next page is fetched. */
 const AHEAD = 30;
@@ -53,35 +66,45 @@ export function Grid<Row>(props: GridProps<Row>) {
   const [look] = usePreference<'grid' | 'table'>('lists', 'grid');
   const isTable = look === 'table';
   const scroller = useRef<HTMLDivElement>(null);
-  const [focused, setFocused] = useState(0);
+  const [focused, setFocused] = useState(lastPlace);
   const current = Math.min(focused, Math.max(0, rows.length - 1));
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    overscan: OVERSCAN,
-    enabled: !isTable,
-    // A row that has the focus stays in the document.
-    rangeExtractor: ({ startIndex, endIndex, overscan, count }) => {
-      const from = Math.max(0, startIndex - overscan);
-      const to = Math.min(count - 1, endIndex + overscan);
-      const range = Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
-      return current < from ? [current, ...range] : current > to && current < count ? [...range, current] : range;
-    },
-  });
-  const items = virtual.getVirtualItems();
-  const lastShown = items.at(-1)?.index ?? 0;
+  const inSight = useRowsInSight({ scroller, ...HEIGHTS, enabled: !isTable });
+  const shown = isTable ? allOf(rows.length) : drawn(inSight, rows.length, current);
+  const lastShown = shown.at(-1) ?? 0;
   useEffect(() => {
     if (!isTable && hasMore && !isFetching && lastShown > 0 && lastShown >= rows.length - AHEAD) onMore?.();
   }, [isTable, hasMore, isFetching, lastShown, rows.length, onMore]);
 
+  const first = useRef(current);
+  useLayoutEffect(() => {
+    const list = scroller.current;
+    if (list !== null) list.scrollTop = scrollTopFor(first.current, { ...sightOf(list), ...HEIGHTS });
+  }, []);
+
+  // A row that has the focus keeps it when rows come before it, and is the one in the order of Tab.
+  useEffect(() => {
+    const { activeElement } = document;
+    if (activeElement instanceof HTMLElement && scroller.current?.contains(activeElement) === true) {
+      const { index } = activeElement.dataset;
+      if (index !== undefined) setFocused(Number(index));
+    }
+  }, [rows]);
+
+  /** The row that gets the focus with the next frame: keys come faster. */
+  const goingTo = useRef<number>(undefined);
   function focusRow(index: number): void {
     const to = Math.max(0, Math.min(rows.length - 1, index));
     setFocused(to);
-    if (!isTable) virtual.scrollToIndex(to, { align: 'auto' });
-    requestAnimationFrame(() =>
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${to}"]`)?.focus({ preventScroll: !isTable }),
-    );
+    const list = scroller.current;
+    if (!isTable && list !== null) {
+      list.scrollTop = scrollTopFor(to, { ...sightOf(list), ...HEIGHTS });
+    }
+    goingTo.current = to;
+    requestAnimationFrame(() => {
+      if (goingTo.current !== to) return;
+      goingTo.current = undefined;
+      scroller.current?.querySelector<HTMLElement>(`[data-index="${to}"]`)?.focus({ preventScroll: !isTable });
+    });
   }
 
   function toggle(id: string): void {
@@ -92,16 +115,19 @@ export function Grid<Row>(props: GridProps<Row>) {
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    const isOnRow = event.target instanceof HTMLElement && event.target.dataset.index !== undefined;
-    const row = rows[current];
+    const pressedOn = event.target instanceof HTMLElement ? event.target.dataset.index : undefined;
+    const isOnRow = pressedOn !== undefined;
+    // Where the row is now: rows that came before it have moved it, and it kept the focus.
+    const at = goingTo.current ?? (isOnRow ? Number(pressedOn) : current);
+    const row = rows.at(at);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const to = {
-      ArrowDown: current + 1,
-      j: current + 1,
-      ArrowUp: current - 1,
-      k: current - 1,
-      PageDown: current + PAGE_ROWS,
-      PageUp: current - PAGE_ROWS,
+      ArrowDown: at + 1,
+      j: at + 1,
+      ArrowUp: at - 1,
+      k: at - 1,
+      PageDown: at + PAGE_ROWS,
+      PageUp: at - PAGE_ROWS,
       Home: 0,
       End: rows.length - 1,
     }[event.key];
@@ -118,19 +144,27 @@ export function Grid<Row>(props: GridProps<Row>) {
   const leastWidth = widths.reduce((sum, width) => sum + Number(/\d+/.exec(width)?.[0] ?? 0), 12);
   const template = widths.join(' ');
   const isAllSelected =
-    selection !== undefined && rows.length > 0 && rows.every((row) => selection.ids.has(rowId(row)));
+    selection !== undefined &&
+    rows.length > 0 &&
+    selection.ids.size >= rows.length &&
+    idsOf(rows, rowId).every((id) => selection.ids.has(id));
 
-  const verbs = useRef<Verbs<Row>>({ focus: setFocused, toggle, open: props.onOpen });
-  verbs.current = { focus: setFocused, toggle, open: props.onOpen };
+  const focus = (index: number) => {
+    setFocused(index);
+    rememberPlace(index);
+  };
+  const verbs = useRef<Verbs<Row>>({ focus, toggle, open: props.onOpen });
+  verbs.current = { focus, toggle, open: props.onOpen };
 
-  const rowAt = (index: number, start?: number) => {
-    const row = rows[index];
+  const rowAt = (index: number) => {
+    const row = rows.at(index);
     if (row === undefined) return null;
     const id = rowId(row);
     return (
       <GridRow
         key={id}
-        {...{ row, id, index, start, columns, template, leastWidth, verbs }}
+        {...{ row, id, index, columns, template, leastWidth, verbs }}
+        start={isTable ? undefined : index * ROW_PX}
         name={props.rowName?.(row) ?? id}
         isCurrent={index === current}
         isSelected={selection?.ids.has(id)}
@@ -165,7 +199,7 @@ export function Grid<Row>(props: GridProps<Row>) {
                   type="checkbox"
                   aria-label="Select all that are loaded"
                   checked={isAllSelected}
-                  onChange={() => selection.onChange(new Set(isAllSelected ? [] : rows.map(rowId)))}
+                  onChange={() => selection.onChange(new Set(isAllSelected ? [] : idsOf(rows, rowId)))}
                 />
               </div>
             )}
@@ -183,9 +217,9 @@ export function Grid<Row>(props: GridProps<Row>) {
         <div
           role="rowgroup"
           className={styles.body}
-          style={isTable ? undefined : { height: `${virtual.getTotalSize()}px` }}
+          style={isTable ? undefined : { height: `${rows.length * ROW_PX}px` }}
         >
-          {isTable ? rows.map((_, index) => rowAt(index)) : items.map(({ index, start }) => rowAt(index, start))}
+          {shown.map(rowAt)}
         </div>
       </div>
       {isTable && hasMore && (
@@ -195,6 +229,17 @@ export function Grid<Row>(props: GridProps<Row>) {
       )}
     </div>
   );
+}
+
+const allOf = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+/** Those in sight, some around them, and the one that has the focus. */
+function drawn({ first, last }: RowsInSight, count: number, current: number): number[] {
+  const from = Math.max(0, Math.min(first, count - 1) - OVERSCAN);
+  const to = Math.min(count - 1, last + OVERSCAN);
+  const range = Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+  if (current >= count || (current >= from && current <= to)) return range;
+  return current < from ? [current, ...range] : [...range, current];
 }
 
 interface Verbs<Row> {

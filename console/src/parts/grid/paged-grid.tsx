@@ -5,6 +5,7 @@ import { get, type QueryValue } from '../../api/client.ts';
 import { perPage } from '../../api/query-client.ts';
 import { Fetched } from '../conditions.tsx';
 import { type Column, Grid } from './grid.tsx';
+import { pagedRows } from './paged-rows.ts';
 
 interface PagedGridProps<Page, Row> {
   readonly label: string;
@@ -45,7 +46,7 @@ export function PagedGrid<Page extends { readonly next_cursor: string | null }, 
   return (
     <Fetched query={pages}>
       {({ pages: found }) => {
-        const rows = found.flatMap(rowsOf);
+        const rows = pagedRows(found.map(rowsOf));
         if (rows.length === 0) return empty;
         return (
           <Grid
