@@ -58,7 +58,7 @@ export function consoleFiles(running: () => TestFleet): void {
     await page.goto(at('/files?status=failed'));
     const row = page.getByRole('row').filter({ hasText: 'order.csv' });
     await row.waitFor();
-    await row.focus();
+    await page.keyboard.press('j');
     await page.keyboard.press('o');
     await page.getByText('What to do:').waitFor();
     expect(await page.getByRole('region', { name: 'What happened' }).textContent()).toContain(
@@ -67,7 +67,6 @@ export function consoleFiles(running: () => TestFleet): void {
     await fleet.put(`${TENANT}/checked/order.csv.sha256`, `${await sha256(CONTENT)}  order.csv\n`);
     await page.keyboard.press('r');
     await page.getByText(/^Takes/).waitFor();
-    await page.getByLabel('Reason').focus();
     await page.keyboard.type('INC-4711 the checksum is there');
     await page.keyboard.press('Enter');
     await page.locator('article header').getByText('completed').first().waitFor();
@@ -95,7 +94,13 @@ export function consoleFiles(running: () => TestFleet): void {
   test('the filter is in the address: it survives a reload, back and forward, and empty lists show the way out', async () => {
     const { page } = console;
     await page.goto(at('/files?status=quarantined'));
-    await page.getByRole('row').nth(1).waitFor();
+    await page.getByRole('row').nth(2).waitFor();
+    for (const key of ['j', 'j', 'o']) await page.keyboard.press(key);
+    await page.getByText('What happened:').waitFor();
+    await page.goBack();
+    await page.getByRole('row').nth(2).waitFor();
+    await page.keyboard.press('j');
+    expect(await page.evaluate('document.activeElement.dataset.index')).toBe('1');
     await page.getByRole('button', { name: 'Remove the filter status' }).click();
     await page.getByRole('row').filter({ hasText: 'order.csv' }).first().waitFor();
     await page.goBack();
@@ -117,8 +122,14 @@ export function consoleFiles(running: () => TestFleet): void {
     const pill = page.locator('[data-new]');
     await pill.waitFor();
     expect(await page.locator('[data-index="0"]').getAttribute('data-id')).toBe(first);
+    await page.keyboard.press('j');
     await page.keyboard.press('.');
     await page.locator('[data-index="0"]').filter({ hasText: 'late.csv' }).waitFor();
+    // The row that has the focus has moved down, and is still the one that keys mean.
+    await page.keyboard.press('x');
+    await page.locator('[data-index="1"][aria-selected="true"]').waitFor();
+    expect(await page.locator('[aria-selected="true"]').getAttribute('data-id')).toBe(first);
+    await page.keyboard.press('x');
     await page.locator('[data-index="0"]').getByText('completed').waitFor();
   });
 

@@ -137,6 +137,10 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     const { action_id: action } = await ask('POST', '/api/v1/actions', { verb: 'retry', filter: { ids: [jobId] } });
     await ask('POST', `/api/v1/actions/${action}/run`, { reason: `${MARKUP} retry` });
     await sealAudit(sql);
+    const [held] = await seedJobs(sql, { objects: [{ name: HOSTILE, key: `acme/held/${HOSTILE}` }] });
+    await sql`
+      UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = 'infinity' WHERE id = ${held?.id ?? ''}`;
+    await ask('POST', `/api/v1/jobs/${held?.id}/comment`, { comment: `${MARKUP} comment` });
     for (const path of PATHS) places.set(path, path);
     places.set('/files/$id', `/files/${fileId}`);
     places.set('/jobs/$id/records', `/jobs/${job.id}/records`);
@@ -173,6 +177,8 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
   test.each([...PATHS, ...STATES])('%s runs nothing and hinders nobody', async (path) => {
     await open(places.get(path) ?? path);
     expect(await findFaults()).toEqual([]);
+    const heading = await page.locator('h1').first().textContent();
+    expect(await page.title()).toBe(`${heading} · Longshore`);
     await page.evaluate(`document.documentElement.dataset.theme = 'dark'`);
     expect(await findFaults('colours')).toEqual([]);
   });
@@ -223,6 +229,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     ['key', '/keys', press('Make a key…')],
     ['letter', '/queues', () => page.getByRole('row').filter({ hasText: 'UNREADABLE' }).dblclick()],
     ['pull', '/pulls', row],
+    ['review', '/reviews', row],
     ['effect', '/effects', () => page.getByText('push', { exact: true }).dblclick()],
     ['line of the audit', '/audit', row],
     ['SFTP session', '/sessions', row],
@@ -235,12 +242,15 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     'the dialog %s on %s runs nothing, hinders nobody and closes by a key',
     async (_name, path, show) => {
       await open(places.get(path) ?? path);
+      await page.locator('#main').focus();
       await show();
       await page.getByRole('dialog').waitFor();
       await expect.poll(() => page.getByRole('dialog').getByRole('status').filter({ hasText: /…$/ }).count()).toBe(0);
       expect(await findFaults()).toEqual([]);
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
+      // Where one was before, and not at the beginning of the page.
+      expect(await page.evaluate('document.activeElement === document.body')).toBe(false);
     },
   );
 });

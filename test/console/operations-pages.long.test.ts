@@ -92,11 +92,23 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await page.waitForURL('**/console/jobs?*code=DELIVERY_ERROR*');
   });
 
-  test('what is held leads from Now to its jobs, which are released with a reason', async () => {
+  test('what is held leads from Now to its review, where it is commented, and to its jobs, which are released with a reason', async () => {
     const [job] = await seedJobs(api.sql);
     await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${job?.id ?? ''}`;
     await open('/');
     await page.getByRole('link', { name: '1 held for a person' }).click();
+    await page.getByRole('grid', { name: 'Reviews' }).locator('[data-index="0"]').waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('o');
+    const review = page.getByRole('dialog');
+    await review.waitFor();
+    await page.keyboard.type('<b>taken</b> by Maria');
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('row').filter({ hasText: '<b>taken</b> by Maria' }).waitFor();
+    expect(await page.getByRole('row').nth(1).locator('[data-column=person]').textContent()).toContain('operator');
+    await page.getByRole('link', { name: 'All held jobs' }).click();
+    await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
     const row = page.locator('[data-index="0"]').filter({ hasText: 'held' });
     await row.waitFor();
     expect(await page.locator('[data-index]').count()).toBe(1);
@@ -157,7 +169,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/console/files/${job?.file}`);
     await page.keyboard.press('/');
-    await page.getByRole('combobox').fill('audit');
+    await page.keyboard.type('audit');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/console/audit');
   });
@@ -312,7 +324,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await first.getByRole('row').filter({ hasText: 'missed' }).getByRole('button').click();
     await page.getByRole('button', { name: 'Excuse…' }).click();
     await page.getByLabel('Reason').fill('a holiday of the partner');
-    await page.getByRole('button', { name: 'Excuse', exact: true }).click();
+    await page.keyboard.press('Enter');
     await page.getByRole('dialog').getByText('a holiday of the partner').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: '07:00 excused' }).waitFor();

@@ -59,7 +59,7 @@ describe.skipIf(noBrowser !== undefined)('the look of a portal (skipped without 
     expect((await apply({ name: NAME, colour: COLOUR, logo: LOGO })).statusCode).toBe(200);
     await open();
     await page.getByRole('banner').getByText(NAME).waitFor();
-    expect(await page.title()).toBe(NAME);
+    await expect.poll(() => page.title(), { timeout: 60_000 }).toBe(`Files · ${NAME}`);
     const width = () => page.evaluate("document.querySelector('header img').naturalWidth");
     await expect.poll(width, { timeout: 60_000 }).toBe(60);
     expect(await propertyOf('--accent')).toBe(COLOUR);
@@ -82,7 +82,8 @@ describe.skipIf(noBrowser !== undefined)('the look of a portal (skipped without 
     await page.getByRole('banner').getByText(NAME).waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
-    expect(await page.title()).toBe('Longshore');
+    await page.getByText('npx longshore console --key-file').waitFor();
+    await expect.poll(() => page.title(), { timeout: 60_000 }).toBe('Sign in · Longshore');
     expect(await propertyOf('--accent')).not.toBe(COLOUR);
     expect((await apply(undefined)).statusCode).toBe(200);
     await open();

@@ -69,6 +69,22 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
     return path;
   }
 
+  test('offers the folders that routes take files from', async () => {
+    const payload = ROUTE.replace('name: orders', 'name: invoices').replace('inbound/orders-*', 'bills/*/**');
+    const headers = { 'x-api-key': bed.api.keys.operator, 'content-type': 'application/yaml' };
+    const applied = await bed.api.app.inject({ method: 'POST', url: '/api/v1/routes', headers, payload });
+    expect(applied.statusCode, applied.body).toBe(200);
+    await openSend();
+    await page.getByRole('combobox', { name: 'To the folder' }).focus();
+    await page.getByRole('option', { name: 'inbound', exact: true }).waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    expect(await page.getByRole('combobox', { name: 'To the folder' }).inputValue()).toBe('bills');
+    expect(await findBarriers(page)).toEqual([]);
+    await page.setViewportSize({ width: 320, height: 700 });
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+  });
+
   test('says which route takes a file, and that none does', async () => {
     await openSend();
     const release = await holdStore();
@@ -79,6 +95,8 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
     release();
     await untilSent('orders-1.csv');
     await untilSent('elsewhere.csv');
+    await line('orders-1.csv').getByText('It goes to orders.').waitFor();
+    await line('elsewhere.csv').getByText('it is set aside').waitFor();
   });
 
   test('a file is still being sent while another page is shown, and one more can be sent afterwards', async () => {

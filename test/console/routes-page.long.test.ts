@@ -76,6 +76,15 @@ describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chrom
     expect(await flow.textContent()).toMatch(/arrives[\s\S]*validate[\s\S]*deliver/);
   });
 
+  test('the text is left by keys alone, and says how', async () => {
+    await editor().focus();
+    await page.getByText('Escape, then Tab, leaves the text.').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate("document.activeElement.closest('.cm-editor') === null")).toBe(true);
+    expect(await editor().textContent()).toContain('# for finance');
+  });
+
   test('says what a file would do by the text that is being edited', async () => {
     await write(ROUTE.replace('{{ name }}', 'all/{{ name }}'));
     await page.getByLabel('Path').fill('orders/a.csv');

@@ -17,6 +17,7 @@ export const VIEWS: readonly View[] = [
   { path: '/files/$id', load: () => import('./file/file-view.tsx') },
   { path: '/jobs', nav: 'Jobs', key: 'j', load: () => import('./jobs/jobs-view.tsx') },
   { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
+  { path: '/reviews', nav: 'Reviews', key: 'v', load: () => import('./reviews/reviews-view.tsx') },
   { path: '/batches', nav: 'Batches', key: 'b', load: () => import('./batches/batches-view.tsx') },
   { path: '/batches/$id', load: () => import('./batches/batch-view.tsx') },
   { path: '/actions', nav: 'Actions', key: 'x', load: () => import('./actions/actions-view.tsx') },

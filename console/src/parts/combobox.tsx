@@ -13,12 +13,24 @@ interface ComboboxProps {
   readonly isLabelHidden?: boolean;
   /** The options are those that fit already. */
   readonly isFiltered?: boolean;
+  /** Escape is for the dialog around it, and not for the suggestions alone. */
+  readonly leavesEscape?: boolean;
 }
 
 const MOST_SHOWN = 12;
 
 export function Combobox(props: ComboboxProps) {
-  const { label, value, options, onChange, onCommit, placeholder, isLabelHidden, isFiltered = false } = props;
+  const {
+    label,
+    value,
+    options,
+    onChange,
+    onCommit,
+    placeholder,
+    isLabelHidden,
+    isFiltered = false,
+    leavesEscape = false,
+  } = props;
   const id = useId();
   const [active, setActive] = useState(-1);
   const [isOpen, setIsOpen] = useState(false);
@@ -67,7 +79,7 @@ export function Combobox(props: ComboboxProps) {
           } else if (event.key === 'Enter') {
             event.preventDefault();
             choose((isShown ? shown[active] : undefined) ?? value);
-          } else if (event.key === 'Escape' && isShown) {
+          } else if (event.key === 'Escape' && isShown && !leavesEscape) {
             event.stopPropagation();
             event.preventDefault();
             setIsOpen(false);

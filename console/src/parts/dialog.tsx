@@ -1,5 +1,5 @@
 /** A modal dialog of the browser: it keeps the focus, gives it back, and closes with Escape. */
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
 import styles from './dialog.module.css';
 
 interface DialogProps {
@@ -16,9 +16,15 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, actions, isWide = false, isBinding = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Closed while it is still in the document: one that was removed before gives the focus to nobody.
+  useLayoutEffect(() => {
     const element = dialog.current;
-    if (element !== null && !element.open) element.showModal();
+    if (element !== null && !element.open) {
+      element.showModal();
+      // What is asked for is typed at once; else the first thing that takes the focus is ✕.
+      const fields = [...element.querySelectorAll<HTMLElement>('[data-first], input, select, textarea')];
+      (fields.find((field) => field.matches('[data-first]')) ?? fields[0])?.focus();
+    }
     return () => element?.close();
   }, []);
   return (

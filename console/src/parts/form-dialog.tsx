@@ -1,5 +1,5 @@
 /** A dialog with fields and one action; a refusal stays in it. */
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import { Failed } from './conditions.tsx';
 import { CopyCommand } from './copy-command.tsx';
 import { Dialog } from './dialog.tsx';
@@ -16,6 +16,7 @@ interface FormDialogProps {
 }
 
 export function FormDialog({ title, verb, words, isReady, act, onClose, children }: FormDialogProps) {
+  const form = useId();
   const [error, setError] = useState<unknown>();
   const [isActing, setIsActing] = useState(false);
 
@@ -36,13 +37,22 @@ export function FormDialog({ title, verb, words, isReady, act, onClose, children
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="button" className="primary" disabled={!isReady || isActing} onClick={() => void run()}>
+          <button type="submit" form={form} className="primary" disabled={!isReady || isActing}>
             {verb}
           </button>
         </>
       }
     >
-      <div className="stack">{children}</div>
+      <form
+        id={form}
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run();
+        }}
+      >
+        {children}
+      </form>
       {error !== undefined && <Failed error={error} />}
     </Dialog>
   );

@@ -1,5 +1,5 @@
 /** A change that asks for a reason, which the audit keeps. A refusal stays in the dialog, with what others changed meanwhile. */
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import { problemOf } from '../api/problem.ts';
 import { Failed } from './conditions.tsx';
 import { CopyCommand } from './copy-command.tsx';
@@ -19,6 +19,7 @@ interface ReasonDialogProps {
 
 export function ReasonDialog({ title, verb, words, act, onClose, isWide = false, children }: ReasonDialogProps) {
   const [reason, setReason] = useState('');
+  const form = useId();
   const [error, setError] = useState<unknown>();
   const [isActing, setIsActing] = useState(false);
   const { diff } = error === undefined ? {} : problemOf(error).details;
@@ -47,21 +48,25 @@ export function ReasonDialog({ title, verb, words, act, onClose, isWide = false,
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button
-            type="button"
-            className="primary"
-            disabled={reason.trim() === '' || isActing}
-            onClick={() => void run()}
-          >
+          <button type="submit" form={form} className="primary" disabled={reason.trim() === '' || isActing}>
             {verb}
           </button>
         </>
       }
     >
-      {children}
-      <label>
-        Reason <input value={reason} maxLength={500} required onChange={(event) => setReason(event.target.value)} />
-      </label>
+      <form
+        id={form}
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run();
+        }}
+      >
+        {children}
+        <label>
+          Reason <input value={reason} maxLength={500} required onChange={(event) => setReason(event.target.value)} />
+        </label>
+      </form>
       {error !== undefined && <Failed error={error} />}
       {typeof diff === 'string' && diff !== '' && (
         <>

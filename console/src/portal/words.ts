@@ -7,7 +7,41 @@ const WORDS: Readonly<Record<string, string>> = {
   failed: 'needs you',
   quarantined: 'not accepted',
   companion: 'received',
+  // The fleet of its home region works on it.
+  elsewhere: 'being checked',
 };
+
+/** What a partner looks for, by the states of the API. */
+export const STATES_TO_FIND: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(
+    Object.groupBy(
+      ['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined'],
+      (status) => WORDS[status] ?? status,
+    ),
+  ).map(([word, statuses]) => [word, (statuses ?? []).join(',')]),
+);
+
+const STEPS: Readonly<Record<string, string>> = {
+  PENDING: 'begins soon',
+  RUNNING: 'in progress',
+  WAITING: 'in progress, and continues on its own',
+  SUCCEEDED: 'done',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+};
+
+/** What only others can end. */
+const WAITS: Readonly<Record<string, string>> = {
+  HELD: 'waits until a person has looked at it',
+  BATCH: 'waits for the other files of its batch',
+  TURN: 'waits for the file before it',
+  QUIET_HOURS: 'waits for the end of the quiet hours',
+  WINDOW: 'waits for the hours in which it can be delivered',
+};
+
+export function stepWordOf({ state, wait_reason: reason }: { state: string; wait_reason: string | null }): string {
+  return (state === 'WAITING' ? WAITS[reason ?? ''] : undefined) ?? STEPS[state] ?? state.toLowerCase();
+}
 
 /** Never by the word alone. */
 const SIGNS: Readonly<Record<string, string>> = {

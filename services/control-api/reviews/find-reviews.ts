@@ -17,6 +17,7 @@ const reviewSchema = z.object({
   commented_at: z.string().nullable(),
 });
 export const reviewPageSchema = z.object({ reviews: z.array(reviewSchema), next_cursor: z.string().nullable() });
+export type ReviewPage = z.infer<typeof reviewPageSchema>;
 
 export interface ReviewFilters {
   /** Null sees every tenant. */
@@ -28,7 +29,7 @@ export interface ReviewFilters {
 export async function findReviews(
   sql: Sql,
   { tenantId, after, limit }: ReviewFilters,
-): Promise<z.infer<typeof reviewPageSchema>> {
+): Promise<ReviewPage> {
   const instant = (value: ReturnType<Sql>) =>
     sql`to_char(${value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   const rows = await sql<z.infer<typeof reviewSchema>[]>`

@@ -20,7 +20,7 @@ const LEAST_MS = 1_000;
 const BACKGROUND = { 'x-longshore-background': '1' };
 
 const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [label: string, to: string]>> = {
-  held_jobs: ['held for a person', '/jobs?held=true'],
+  held_jobs: ['held for a person', '/reviews'],
   failed_jobs: ['failed in 24 h', '/files?status=failed&since=24h'],
   parked_dead_letters: ['dead letters parked', '/queues'],
   parked_notices: ['notices parked', '/queues'],

@@ -1,7 +1,7 @@
 /** One partner: how its calls go, its breakers, and what waits for it. */
 
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import { get } from '../../api/client.ts';
@@ -43,6 +43,12 @@ export default function PartnerView() {
           </select>
         </label>
         <span className="grow" />
+        <Link to={'/files' as string} search={{ tenant, partner: name, status: 'failed' } as never}>
+          Failed files
+        </Link>
+        <Link to={'/files' as string} search={{ tenant, partner: name, status: 'processing' } as never}>
+          Files under way
+        </Link>
         <CopyCommand words={['partners', 'health', `${tenant}/${name}`, '--window', window]} />
       </div>
       <Fetched query={health}>{(found) => <Numbers health={found} />}</Fetched>

@@ -5,6 +5,7 @@ import type { RoutePage } from '#services/control-api/definitions/find-routes.ts
 import { get } from '../../api/client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { globsOf } from '../../parts/globs-of.ts';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -22,7 +23,7 @@ const COLUMNS: readonly Column<Route>[] = [
     id: 'takes',
     title: 'Takes',
     width: 'minmax(160px, 2fr)',
-    cell: (route) => <PlainText>{globsOf(route)}</PlainText>,
+    cell: (route) => <PlainText>{globsOf(route.definition).join(', ')}</PlainText>,
   },
   { id: 'version', title: 'Version', width: '80px', isNumber: true, cell: (route) => route.version },
   {
@@ -100,9 +101,4 @@ export default function RouteListView() {
 function stateOf({ removed_at: removedAt, disabled_at: disabledAt }: Route): string {
   if (removedAt !== null) return 'removed';
   return disabledAt === null ? 'active' : 'disabled';
-}
-
-function globsOf({ definition }: Route): string {
-  const path = (definition as { match?: { path?: unknown } } | null)?.match?.path;
-  return Array.isArray(path) ? path.join(', ') : '';
 }

@@ -6,7 +6,7 @@ import { type Diagnostic, lintGutter, setDiagnostics } from '@codemirror/lint';
 import { EditorState } from '@codemirror/state';
 import { EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
-import { useEffect, useRef } from 'react';
+import { useEffect, useId, useRef } from 'react';
 
 export interface Fault {
   /** Both from 1. */
@@ -63,6 +63,7 @@ function nonceOfPage(): string {
 export default function YamlEditor({ label, text, onChange, faults, isReadOnly }: YamlEditorProps) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
+  const hint = useId();
   const change = useRef(onChange);
   change.current = onChange;
   const first = useRef(text);
@@ -85,10 +86,10 @@ export default function YamlEditor({ label, text, onChange, faults, isReadOnly }
           syntaxHighlighting(COLOURS),
           lintGutter(),
           yaml(),
-          // Tab leaves after Escape, as the library's own rule for keyboards says.
-          keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
+          // Tab leaves after Escape, as the library's own rule for keyboards says; where nothing can be typed it always does.
+          keymap.of([...defaultKeymap, ...historyKeymap, ...(isReadOnly ? [] : [indentWithTab])]),
           EditorState.readOnly.of(isReadOnly),
-          EditorView.contentAttributes.of({ 'aria-label': label }),
+          EditorView.contentAttributes.of({ 'aria-label': label, ...(!isReadOnly && { 'aria-describedby': hint }) }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) change.current(update.state.doc.toString());
           }),
@@ -97,7 +98,7 @@ export default function YamlEditor({ label, text, onChange, faults, isReadOnly }
     });
     view.current = editor;
     return () => editor.destroy();
-  }, [label, isReadOnly]);
+  }, [label, isReadOnly, hint]);
 
   useEffect(() => {
     const editor = view.current;
@@ -117,5 +118,14 @@ export default function YamlEditor({ label, text, onChange, faults, isReadOnly }
     editor.dispatch(setDiagnostics(editor.state, diagnostics));
   }, [faults]);
 
-  return <div ref={place} />;
+  return (
+    <>
+      <div ref={place} />
+      {!isReadOnly && (
+        <p id={hint} className="muted">
+          Tab indents. Escape, then Tab, leaves the text.
+        </p>
+      )}
+    </>
+  );
 }

@@ -39,6 +39,8 @@ export function Keys({ shown, onShow: setShown }: KeysProps) {
       else if (event.key === '?') setShown('help');
       else if (event.key === 'p') togglePause();
       else if (event.key === 'r') document.querySelector<HTMLElement>('[data-verb="retry"]')?.click();
+      else if (event.key === 'j' || event.key === 'k')
+        document.querySelector<HTMLElement>('[role="grid"] [data-index][tabindex="0"]')?.focus();
       else if (event.key === '.') document.querySelector<HTMLElement>('[data-new]')?.click();
       else return;
       event.preventDefault();

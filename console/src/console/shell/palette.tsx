@@ -45,6 +45,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
         value={text}
         options={[...[...views.keys()].filter(isName), ...hits.keys()]}
         isFiltered
+        leavesEscape
         onChange={setText}
         onCommit={go}
       />

@@ -15,6 +15,8 @@ import { Menu } from '../../parts/menu.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { useFocusOfPage } from '../../parts/use-focus-of-page.ts';
+import { usePageTitle } from '../../parts/use-page-title.ts';
 import { usePastedLink } from '../../parts/use-pasted-link.ts';
 import { THEMES, useTheme } from '../../parts/use-theme.ts';
 import { isLink, SignIn } from '../sign-in/sign-in.tsx';
@@ -32,6 +34,8 @@ export function Shell() {
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useTheme();
+  usePageTitle('Longshore');
+  useFocusOfPage(useRouterState({ select: ({ location: { pathname } }) => pathname }));
   usePastedLink(isLink);
   useEffect(() => {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();

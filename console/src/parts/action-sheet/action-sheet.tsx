@@ -173,6 +173,7 @@ export function ActionSheet({ verb, filter, onClose, onRun }: ActionSheetProps) 
           <label htmlFor={ids.reason}>Reason, kept in the audit</label>
           <input
             id={ids.reason}
+            data-first
             type="text"
             required
             maxLength={MOST_REASON}

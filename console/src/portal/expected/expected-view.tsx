@@ -46,10 +46,16 @@ export default function ExpectedView() {
         <table>
           <thead>
             <tr>
-              <th scope="col">Until</th>
+              <th scope="col" data-whole>
+                Until
+              </th>
               <th scope="col">What</th>
-              <th scope="col">State</th>
-              <th scope="col">Files</th>
+              <th scope="col" data-whole>
+                State
+              </th>
+              <th scope="col" data-whole>
+                Files
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -72,11 +78,11 @@ function Row({ occurrence }: { readonly occurrence: Occurrence }) {
   const { due_at: due, expectation, state, at_risk: isAtRisk, needed, files, file_count: count, note } = occurrence;
   return (
     <tr>
-      <td>
-        <Time at={due} isExact />
+      <td data-whole>
+        <Time at={due} />
       </td>
       <td>{expectation}</td>
-      <td>
+      <td data-whole>
         {isAtRisk ? '▲ soon late' : WORDS[state]} <PlainText>{note}</PlainText>
       </td>
       <td>

@@ -8,11 +8,13 @@ import { useMe } from '../../api/me.ts';
 import { whileThere } from '../../api/query-client.ts';
 import { supportedTenant } from '../../api/support-view.ts';
 import { Fetched } from '../../parts/conditions.tsx';
+import { Copy } from '../../parts/copy-command.tsx';
 import { jobName, placeJobs } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
-import { Time } from '../../parts/time.tsx';
+import { countText, Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
 import { State } from '../state.tsx';
+import { stepWordOf } from '../words.ts';
 
 type Fault = { readonly code: string; readonly message?: string | null };
 
@@ -23,12 +25,15 @@ interface File {
   readonly status: string;
   readonly registered_at: string;
   readonly error: Fault | null;
+  readonly finished_at?: string | null;
+  readonly downloads?: readonly string[];
   readonly jobs?: readonly {
     readonly job_id: string;
     readonly parent_job_id: string | null;
     readonly route: string;
     readonly branch: string | null;
     readonly state: string;
+    readonly wait_reason: string | null;
     readonly error: Fault | null;
   }[];
 }
@@ -41,6 +46,24 @@ const TAKEN = {
 
 interface Receipts {
   readonly receipts: readonly { readonly seq: number; readonly issued_at: string; readonly jws: string }[];
+}
+
+interface Counts {
+  readonly total: number;
+  readonly success: number;
+  readonly failed: number;
+  readonly ambiguous: number;
+  readonly rejected: number;
+}
+
+function recordWords({ success, failed, ambiguous, rejected }: Counts): string[] {
+  const words = [
+    [success, 'done'],
+    [failed, 'failed'],
+    [ambiguous, 'being clarified'],
+    [rejected, 'rejected: they could not be read'],
+  ] as const;
+  return words.flatMap(([count, what]) => (count > 0 ? [`${countText(count)} ${what}`] : []));
 }
 
 /** The failure of a job whose branches failed: what there is to correct is said by those. */
@@ -63,6 +86,12 @@ export default function FileView() {
     queryKey: ['receipts', id, file.data?.status],
     queryFn: ({ signal }) => get<Receipts>(`/api/v1/files/${id}/receipt`, { signal }),
   });
+  const isOpen = file.data?.finished_at === null;
+  const found = useQuery({
+    queryKey: ['file-records', id, file.data?.status],
+    queryFn: ({ signal }) => get<{ readonly records: Counts | null }>('/status', { query: { file_id: id }, signal }),
+    refetchInterval: isOpen ? 5_000 : false,
+  });
   const { data: me } = useMe();
   async function take(what: keyof typeof TAKEN): Promise<void> {
     try {
@@ -76,7 +105,7 @@ export default function FileView() {
   }
   return (
     <Fetched query={file} heading="File">
-      {({ file_name, file_size, status, registered_at, error, jobs = [] }) => (
+      {({ file_name, file_size, status, registered_at, error, jobs = [], downloads = [] }) => (
         <>
           <h1>
             <PlainText>{file_name}</PlainText>
@@ -85,7 +114,8 @@ export default function FileView() {
             <strong>
               <State status={status} />
             </strong>{' '}
-            · {prettyBytes(file_size)} · <Time at={registered_at} />
+            · {prettyBytes(file_size)} · <Time at={registered_at} /> ·{' '}
+            <Copy text={location.href} label="Copy a link to this page" />
           </p>
           {error !== null && (
             <section aria-label="What to correct" className="card stack">
@@ -104,17 +134,24 @@ export default function FileView() {
             <ul aria-label="Steps">
               {placeJobs(jobs).map(({ job, depth }) => (
                 <li key={job.job_id} style={{ marginInlineStart: `${Math.min(depth, 3)}rem` }}>
-                  <PlainText>{jobName(job)}</PlainText>: {job.state.toLowerCase()}{' '}
-                  {job.error !== null && job.error.code !== OF_BRANCHES && (
+                  <PlainText>{jobName(job)}</PlainText>: {stepWordOf(job)}{' '}
+                  {job.error !== null && job.error.code !== OF_BRANCHES && job.error.message !== error?.message && (
                     <PlainText>{job.error.message ?? job.error.code}</PlainText>
                   )}
                 </li>
               ))}
             </ul>
           )}
+          {found.data?.records && (
+            <p aria-label="Records">
+              {countText(found.data.records.total)} records
+              {recordWords(found.data.records).map((words) => `, ${words}`)}
+            </p>
+          )}
           <div className="row">
             {(Object.keys(TAKEN) as (keyof typeof TAKEN)[])
-              .filter((what) => supportedTenant === undefined && me?.permissions.includes(TAKEN[what].takes))
+              .filter((what) => supportedTenant === undefined && downloads.includes(what))
+              .filter((what) => me?.permissions.includes(TAKEN[what].takes))
               .map((what) => (
                 <button key={what} type="button" onClick={() => void take(what)}>
                   {TAKEN[what].label}

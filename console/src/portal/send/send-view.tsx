@@ -4,7 +4,10 @@ import { useQuery } from '@tanstack/react-query';
 import prettyBytes from 'pretty-bytes';
 import { type DragEvent, useEffect, useState } from 'react';
 import { Link } from 'wouter';
+import type { RoutePage } from '#services/control-api/definitions/find-routes.ts';
+import { get } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
+import { Combobox } from '../../parts/combobox.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { durationText, Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
@@ -20,11 +23,18 @@ import {
   useSendings,
 } from '../../upload/sendings.ts';
 import { forgetUnfinished, listUnfinished } from '../../upload/upload-journal.ts';
+import { foldersOf } from './folders.ts';
 
 const ANNOUNCED_PERCENT = 25;
 
 export default function SendView() {
-  const [directory, setDirectory] = useState('inbound');
+  const [typed, setTyped] = useState<string>();
+  const routes = useQuery({
+    queryKey: ['routes'],
+    queryFn: ({ signal }) => get<Pick<RoutePage, 'routes'>>('/api/v1/routes', { query: { limit: 200 }, signal }),
+  });
+  const folders = foldersOf(routes.data?.routes ?? []);
+  const directory = typed ?? (folders.length === 1 ? folders[0] : undefined) ?? 'inbound';
   const me = useMe();
   const sendings = useSendings();
   const { items, since } = sendings;
@@ -74,9 +84,13 @@ export default function SendView() {
         onDragOver={(event) => event.preventDefault()}
         onDrop={(event) => void drop(event)}
       >
-        <label>
-          To the folder <input value={directory} onChange={(event) => setDirectory(event.target.value)} />
-        </label>
+        <Combobox
+          label="To the folder"
+          value={directory}
+          options={folders}
+          isFiltered={typed === undefined}
+          onChange={setTyped}
+        />
         <label>
           Drop files here, or choose them <input type="file" multiple onChange={(event) => choose(event.target)} />
         </label>
@@ -150,17 +164,20 @@ function Word({ item }: { readonly item: Sending }) {
   return <span>{item.word ?? (item.state === 'waiting' ? 'waits' : 'is being sent')}</span>;
 }
 
-/** Before it is there: a file that nothing takes is better stopped now. */
+/** Before it is there, as a file that nothing takes is better stopped now; and afterwards, as a small one is there at once. */
 function RouteHint({ item: { routes, state } }: { readonly item: Sending }) {
-  if (routes === undefined || state === 'sent') return null;
+  if (routes === undefined) return null;
+  const isSent = state === 'sent';
   if (routes.length > 0)
     return (
       <span className="muted">
         {' '}
-        It will go to <PlainText>{routes.join(', ')}</PlainText>.
+        {isSent ? 'It goes' : 'It will go'} to <PlainText>{routes.join(', ')}</PlainText>.
       </span>
     );
-  return <strong> ▲ No route takes a file of this name and folder: it would be set aside.</strong>;
+  return (
+    <strong> ▲ No route takes a file of this name and folder: {isSent ? 'it is' : 'it would be'} set aside.</strong>
+  );
 }
 
 /** `12.4 MB/s, 40 s left`; nothing before there is a pace. */

@@ -10,6 +10,7 @@ import { signOut } from '../../api/sign-in.ts';
 import { supportedTenant } from '../../api/support-view.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { useFocusOfPage } from '../../parts/use-focus-of-page.ts';
 import { usePastedLink } from '../../parts/use-pasted-link.ts';
 import { useTheme } from '../../parts/use-theme.ts';
 import { isLink } from '../sign-in/sign-in-link.ts';
@@ -34,6 +35,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   useTheme();
   const look = me.data?.portal ?? undefined;
   usePortalLook(look);
+  useFocusOfPage(path);
   usePastedLink(isLink);
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
@@ -113,7 +115,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           </button>
         </div>
       )}
-      <main id="main" className={styles.main}>
+      <main id="main" tabIndex={-1} className={styles.main}>
         {children}
       </main>
       <Toasts />

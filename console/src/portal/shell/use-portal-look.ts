@@ -1,17 +1,11 @@
 /** The name and the colour that a tenant's definition gives the portal. Both are gone with the session that they came with. */
 import { useEffect } from 'react';
 import type { PortalLook } from '../../api/me.ts';
+import { usePageTitle } from '../../parts/use-page-title.ts';
 
 export function usePortalLook(look: PortalLook | undefined): void {
   const { name, themes } = look ?? {};
-  useEffect(() => {
-    if (name === undefined) return;
-    const before = document.title;
-    document.title = name;
-    return () => {
-      document.title = before;
-    };
-  }, [name]);
+  usePageTitle(name ?? 'Longshore');
   useEffect(() => {
     if (themes === undefined) return;
     const sheet = sheetOf(themes);

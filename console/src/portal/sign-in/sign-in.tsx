@@ -34,12 +34,20 @@ function Ways() {
   const ways = useQuery({ queryKey: ['ways'], queryFn: readWays });
   return (
     <Fetched query={ways}>
-      {({ mail, tenant_oidc: hasProviders }: SignInWays) => (
+      {({ mail, tenant_oidc: hasProviders, link: hasLinks }: SignInWays) => (
         <>
           {hasProviders && <AskForTenant />}
           {mail && hasProviders && <h2>Or by mail</h2>}
           {mail && <AskForMail />}
-          {!mail && !hasProviders && <p>Open the link that you were sent, or ask your contact for a new one.</p>}
+          {hasLinks && (
+            <p>
+              On the machine that runs Longshore, print a link that signs you in once, with a key of the organisation:{' '}
+              <code>npx longshore console --key-file KEY</code>
+            </p>
+          )}
+          {!mail && !hasProviders && !hasLinks && (
+            <p>Open the link that you were sent, or ask your contact for a new one.</p>
+          )}
         </>
       )}
     </Fetched>
