@@ -26,10 +26,7 @@ export interface ReviewFilters {
   readonly limit: number;
 }
 
-export async function findReviews(
-  sql: Sql,
-  { tenantId, after, limit }: ReviewFilters,
-): Promise<ReviewPage> {
+export async function findReviews(sql: Sql, { tenantId, after, limit }: ReviewFilters): Promise<ReviewPage> {
   const instant = (value: ReturnType<Sql>) =>
     sql`to_char(${value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   const rows = await sql<z.infer<typeof reviewSchema>[]>`
