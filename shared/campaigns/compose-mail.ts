@@ -4,8 +4,9 @@ import { readLinkKeys } from '#shared/reviews/link-keys.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import type { CampaignMail } from './campaign-mail.ts';
 import type { FindMailTemplate, LoadedCampaign } from './load-campaign.ts';
+import { addressHash } from './mail-address.ts';
 import { renderMail } from './render-mail.ts';
-import { writeUnsubscribeToken } from './unsubscribe-token.ts';
+import { type UnsubscribedFrom, writeUnsubscribeToken } from './unsubscribe-token.ts';
 
 /** Name of the secret that unsubscribe links are signed with, and where they lead. */
 export interface UnsubscribeLinks {
@@ -18,7 +19,16 @@ export interface Recipient {
   readonly hash: string;
   readonly line: number;
   readonly values: Readonly<Record<string, unknown>>;
+  /** Of a mail that is made before its campaign, for others to look at. */
+  readonly shownTo?: ShownTo;
 }
+
+/** `nobody`: its link leads nowhere. Else whose subscription the link ends: not that of the recipient who is shown. */
+export type ShownTo = 'nobody' | { readonly address: string };
+
+/** Links of mails that were shown count for no campaign. */
+const NO_CAMPAIGN = '00000000-0000-0000-0000-000000000000';
+const NOWHERE = 'preview';
 
 export interface ComposeParts {
   readonly secrets: SecretStore;
@@ -37,7 +47,7 @@ export async function composeMail(
   { secrets, findTemplate, unsubscribe }: ComposeParts,
   campaign: LoadedCampaign,
   sender: SenderDocument,
-  { address, hash, line, values: row }: Recipient,
+  { address, hash, line, values: row, shownTo }: Recipient,
 ): Promise<Composed> {
   const template = await findTemplate(campaign);
   if (template === undefined) return { type: 'not-ready' };
@@ -74,8 +84,20 @@ export async function composeMail(
     const { current } = await readLinkKeys(secrets, unsubscribe.secretName);
     const { id: campaignId, tenantId, topic, isMarketing } = campaign;
     const from = { tenantId, topic, isMarketing };
-    const token = writeUnsubscribeToken({ campaignId, line, addressHash: hash, from }, current);
+    const token =
+      shownTo === undefined
+        ? writeUnsubscribeToken({ campaignId, line, addressHash: hash, from }, current)
+        : tokenFor(shownTo, from, current);
     const base = sender.unsubscribe?.baseUrl ?? `${unsubscribe.publicUrl.replace(/\/+$/, '')}/u`;
-    return `${base.replace(/\/+$/, '')}/${token}`;
+    // A header is ASCII: a host or path of other letters is encoded.
+    return new URL(`${base.replace(/\/+$/, '')}/${token}`).href;
   }
+}
+
+function tokenFor(shownTo: ShownTo, from: UnsubscribedFrom, key: string): string {
+  if (shownTo === 'nobody') return NOWHERE;
+  return writeUnsubscribeToken(
+    { campaignId: NO_CAMPAIGN, line: 0, addressHash: addressHash(shownTo.address), from },
+    key,
+  );
 }

@@ -67,6 +67,8 @@ export async function startTestApi(
       | 'secrets'
       | 'chat'
       | 'linkSecret'
+      | 'publicUrl'
+      | 'transports'
       | 'arrivalMs'
       | 'uploadOrigins'
       | 'signIn'

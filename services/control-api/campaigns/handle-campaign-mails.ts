@@ -2,11 +2,14 @@
  * The mails of a campaign one by one: what became of each recipient, how a few of them look, and a few sent to people who test them.
  *
  * 1. Addresses are shown only where values are asked for and the caller may see them.
- * 2. A test is counted nowhere: it carries no tags, so that nothing that is reported of it touches the campaign.
+ * 2. A test is counted nowhere: it carries no tags, so that nothing that is reported of it touches the campaign. Its unsubscribe link is of the
+ *    person who tests, and its Message-ID its own: servers drop a mail that has the id of an earlier one.
+ * 3. The links of a preview lead nowhere.
  */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type CampaignRow, findCampaign } from '#shared/campaigns/campaign-store.ts';
-import { composeMail } from '#shared/campaigns/compose-mail.ts';
+import { composeMail, type ShownTo } from '#shared/campaigns/compose-mail.ts';
 import { createMailTemplates, loadCampaign } from '#shared/campaigns/load-campaign.ts';
 import { addressHash, businessKeyOf, readAddress } from '#shared/campaigns/mail-address.ts';
 import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
@@ -100,7 +103,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     },
     async (request) => {
       const campaign = await findOrRefuse(callerOf(request).tenantId, request.params.id);
-      const { mails } = await render(campaign, PREVIEWED);
+      const { mails } = await render(campaign, PREVIEWED, 'nobody');
       return { mails: mails.map(({ line, mail: { subject, html, text } }) => ({ line, subject, html, text })) };
     },
   );
@@ -118,7 +121,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     },
     async (request, reply) => {
       const campaign = await findOrRefuse(callerOf(request).tenantId, request.params.id);
-      const { mails } = await render(campaign, PREVIEWED);
+      const { mails } = await render(campaign, PREVIEWED, 'nobody');
       const found = mails.find(({ line }) => line === request.params.line);
       if (found === undefined) throw new LongshoreError('NOT_FOUND', 'Mail not found');
       return await reply
@@ -148,18 +151,20 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     async (request) => {
       const caller = callerWith(request, 'campaigns:change');
       const campaign = await findOrRefuse(caller.tenantId, request.params.id);
-      const { mails, sender } = await render(campaign, request.body.rows);
       const results: { to: string; line: number; outcome: string }[] = [];
-      for (const to of request.body.to.map(addressOf))
+      for (const to of request.body.to.map(addressOf)) {
+        const { mails, sender } = await render(campaign, request.body.rows, { address: to });
+        const by = { tenantId: campaign.tenantId, sender, signal: request.ended };
         for (const { line, mail } of mails) {
-          const test = { ...mail, to, subject: `[TEST] ${mail.subject}`, tags: {}, isTracked: false };
-          const { type: outcome } = await transports.send(test, {
-            tenantId: campaign.tenantId,
-            sender,
-            signal: request.ended,
-          });
+          const subject = `[TEST] ${mail.subject}`;
+          const messageId = `test.${randomUUID()}@longshore.invalid`;
+          const { type: outcome } = await transports.send(
+            { ...mail, to, subject, messageId, tags: {}, isTracked: false },
+            by,
+          );
           results.push({ to, line, outcome });
         }
+      }
       return { sent: results.filter(({ outcome }) => outcome === 'sent').length, results };
     },
   );
@@ -170,7 +175,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     return campaign;
   }
 
-  async function render({ id }: CampaignRow, most: number) {
+  async function render({ id }: CampaignRow, most: number, shownTo: ShownTo) {
     const campaign = await loadCampaign(sql, id);
     const sender = senderDocumentSchema.safeParse(campaign?.senderDefinition);
     const rows = await sql<{ line: number; values: Readonly<Record<string, unknown>> }[]>`
@@ -183,7 +188,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     const mails = await Promise.all(
       rows.map(async ({ line, values }) => {
         const address = String(values.email);
-        const recipient = { address, hash: addressHash(address), line, values };
+        const recipient = { address, hash: addressHash(address), line, values, shownTo };
         const composed = await composeMail({ secrets, findTemplate, unsubscribe }, campaign, sender.data, recipient);
         if (composed.type === 'mail') return { line, mail: composed.mail };
         const why = composed.type === 'faulty' ? composed.message : 'its template or its unsubscribe link is missing';
