@@ -6,12 +6,17 @@ import { SesError } from './ses-error.ts';
 
 export type AskedMail = Omit<TakenMail, 'id' | 'at'>;
 
+/** Names of other letters are MIME encoded-words. */
+const mailboxSchema = z
+  .string()
+  .min(3)
+  .regex(/^[\x20-\x7e]+$/);
 const textSchema = z.object({ Data: z.string() });
 const pairSchema = z.object({ Name: z.string(), Value: z.string() });
 const destinationSchema = z.object({ ToAddresses: z.array(z.string()).min(1).max(50) });
 
 const sendSchema = z.object({
-  FromEmailAddress: z.string().min(3),
+  FromEmailAddress: mailboxSchema,
   Destination: destinationSchema,
   EmailTags: z.array(pairSchema).default([]),
   ConfigurationSetName: z.string().optional(),
@@ -25,7 +30,7 @@ const sendSchema = z.object({
 });
 
 const bulkSchema = z.object({
-  FromEmailAddress: z.string().min(3),
+  FromEmailAddress: mailboxSchema,
   DefaultContent: z.object({
     Template: z.object({
       TemplateContent: z.object({ Subject: z.string(), Html: z.string().default(''), Text: z.string().default('') }),
@@ -38,7 +43,7 @@ const bulkSchema = z.object({
         ReplacementTags: z.array(pairSchema).default([]),
         ReplacementHeaders: z.array(pairSchema).default([]),
         ReplacementEmailContent: z.object({
-          ReplacementTemplate: z.object({ ReplacementTemplateData: z.string() }),
+          ReplacementTemplate: z.object({ ReplacementTemplateData: z.string().max(262_144) }),
         }),
       }),
     )

@@ -160,6 +160,64 @@ describe('by SES', () => {
     const odd = await answeredBy((_request, response) => response.end('[]'), 2);
     expect(odd.map(({ type }) => type)).toEqual(['unknown', 'unknown']);
   });
+
+  test('a mail that is too large for a request of many goes alone, and the others go without it', async () => {
+    const asked: unknown[][] = [];
+    const port = await listen(
+      createServer(async (request, response) => {
+        const body = JSON.parse(await text(request)) as Readonly<Record<string, unknown>>;
+        const { BulkEmailEntries: mails = [{}], FromEmailAddress: from, ReplyToAddresses: replyTo } = body;
+        if (!Array.isArray(mails)) throw new Error('entries were expected');
+        asked.push([request.url, mails.length, from, replyTo]);
+        const results = mails.map(() => ({ Status: 'SUCCESS', MessageId: 'm' }));
+        response.end(JSON.stringify({ MessageId: 'alone', BulkEmailEntryResults: results }));
+      }),
+    );
+    vi.stubEnv('AWS_ENDPOINT_URL_SESV2', `http://127.0.0.1:${port}`);
+    const transports = createMailTransports({ region: 'eu-central-1', secrets: NO_SECRETS });
+    closing.push(() => transports.close());
+    const about = { kind: 'sender', tenant: 'globex', name: 'bills', from: MAIL.from, topics: TOPICS };
+    const sender = senderDocumentSchema.parse({ ...about, transport: 'ses', batch: 50 });
+    const sent = await Promise.all(
+      ['short', 'ü'.repeat(140_000), 'short'].map((html) =>
+        transports.send(
+          { ...MAIL, html, from: 'Müller <a@globex.example>', replyTo: 'Desk, Berlin <b@globex.example>' },
+          { tenantId: 'globex', sender },
+        ),
+      ),
+    );
+    expect(sent.map((each) => each.type === 'sent' && each.messageId)).toEqual(['m', 'alone', 'm']);
+    // Names are as SES takes them.
+    const mailboxes = ['=?UTF-8?B?TcO8bGxlcg==?= <a@globex.example>', ['"Desk, Berlin" <b@globex.example>']];
+    expect(asked.sort()).toEqual([
+      ['/v2/email/outbound-bulk-emails', 2, ...mailboxes],
+      ['/v2/email/outbound-emails', 1, ...mailboxes],
+    ]);
+  });
+
+  test('what the service says is stored and shown: it is short, in one line, and a text', async () => {
+    const hostile = `a\u0000b\u001b[31m\u202e\ud800${'x'.repeat(10_000)}`;
+    const answers = [
+      await answeredBy((_request, response) => response.end(`{"MessageId":"${hostile}"}`)),
+      await answeredBy((_request, response) => response.end('{"MessageId":{"$gt":""}}')),
+      await answeredBy(refusal(400, '', `{"__type":"${hostile}","message":"${hostile}"}`)),
+      await answeredBy(refusal(403, '', `{"__type":"${hostile}"}`)),
+      await answeredBy((_request, response) => {
+        const results = ['"SUCCESS"', '"MESSAGE_REJECTED"', `"${hostile}"`, '7', '{}'].map(
+          (status) => `{"Status":${status},"MessageId":"${hostile}","Error":"${hostile}"}`,
+        );
+        response.end(`{"BulkEmailEntryResults":[${results.join(',')},null,"SUCCESS"]}`);
+      }, 7),
+    ].flat();
+    expect(answers.map(({ type }) => type).join(' ')).toBe(
+      'sent sent refused stopped sent refused refused unknown unknown unknown unknown',
+    );
+    for (const answer of answers) {
+      const words = 'messageId' in answer ? answer.messageId : 'reason' in answer ? answer.reason : '';
+      expect(words).toSatisfy((said: unknown) => typeof said === 'string' && said.length <= 310);
+      expect(words).not.toMatch(/\p{C}/u);
+    }
+  });
 });
 
 describe('by SMTP', () => {

@@ -5,6 +5,8 @@
  * 2. What never went out, and what SES refuses by name, was not sent ("Common errors" and the operation's errors, Amazon SES API v2).
  */
 import type { SendEmailCommandInput } from '@aws-sdk/client-sesv2';
+import { readMailbox, writeMailbox } from '#shared/notices/mailbox.ts';
+import { printableWords } from '#shared/text/visible-text.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
 import type { SesBound, SesReply, SesRequests } from './ses-requests.ts';
 
@@ -46,9 +48,8 @@ export async function sendBySes(
 ): Promise<MailSent> {
   const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });
   const request: SendEmailCommandInput = {
-    FromEmailAddress: mail.from,
+    ...sendersOf(mail),
     Destination: { ToAddresses: [mail.to] },
-    ReplyToAddresses: mail.replyTo === undefined ? undefined : [mail.replyTo],
     ConfigurationSetName: configurationSet,
     EmailTags: Object.entries(mail.tags).map(([Name, Value]) => ({ Name, Value })),
     Content: {
@@ -62,7 +63,20 @@ export async function sendBySes(
   const reply = await ses.post('/v2/email/outbound-emails', request, bound);
   if (reply.type !== 'taken') return judgeSes(reply);
   const { MessageId } = (reply.body ?? {}) as { readonly MessageId?: unknown };
-  return { type: 'sent', messageId: String(MessageId ?? '') };
+  return sentAs(MessageId);
+}
+
+/** Fields that requests of one mail and of many have alike. */
+export function sendersOf({ from, replyTo }: Pick<CampaignMail, 'from' | 'replyTo'>) {
+  return {
+    FromEmailAddress: writeMailbox(readMailbox(from)),
+    ReplyToAddresses: replyTo === undefined ? undefined : [writeMailbox(readMailbox(replyTo))],
+  };
+}
+
+/** The mail was taken, whatever the service calls it. */
+export function sentAs(messageId: unknown): MailSent {
+  return { type: 'sent', messageId: typeof messageId === 'string' ? printableWords(messageId) : '' };
 }
 
 export function judgeSes(reply: Exclude<SesReply, { type: 'taken' }>): MailSent {
@@ -77,5 +91,5 @@ export function judgeSes(reply: Exclude<SesReply, { type: 'taken' }>): MailSent 
   if (name === 'LimitExceededException') return { type: 'quota' };
   if (STOPPED.has(name) || status === 401 || status === 403)
     return { type: 'stopped', reason: name || `HTTP ${status}` };
-  return { type: 'refused', reason: `${name}: ${message}`.slice(0, 300) };
+  return { type: 'refused', reason: `${name}: ${message}` };
 }

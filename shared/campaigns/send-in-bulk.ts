@@ -1,13 +1,16 @@
 /**
  * Mails gathered into requests of up to 50 (SendBulkEmail): rendered here, each with its own headers, tags and status.
  *
- * A request is made once, as a single mail's is: an answer that was lost leaves all of its mails `unknown`.
+ * 1. A request is made once, as a single mail's is: an answer that was lost leaves all of its mails `unknown`.
+ * 2. A mail that is too large for it goes alone: SES would refuse the whole request, and with it all of its mails.
  */
-import type { BulkEmailEntryResult, SendBulkEmailCommandInput } from '@aws-sdk/client-sesv2';
+import type { SendBulkEmailCommandInput } from '@aws-sdk/client-sesv2';
 import { LRUCache } from 'lru-cache';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { Coalescer } from '#shared/queue/coalescer.ts';
+import { printableWords } from '#shared/text/visible-text.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
-import { judgeSes } from './send-by-ses.ts';
+import { judgeSes, sendBySes, sendersOf, sentAs } from './send-by-ses.ts';
 import type { SesRequests } from './ses-requests.ts';
 
 export interface BulkTerms {
@@ -26,39 +29,64 @@ const MOST_SENDERS = 1_000;
 const LINGER_MS = 10;
 /** Each may have megabytes; one that is given up leaves all of its mails in doubt. */
 const MOST_REQUESTS = 8;
+const LARGEST_REQUEST = 4_000_000;
+/** Of `ReplacementTemplateData`; SES counts characters, of which there are no more than bytes. */
+const LARGEST_DATA = 262_144;
+
+interface Entry {
+  readonly mail: CampaignMail;
+  /** What the service fills its template with, as JSON. */
+  readonly data: string;
+  readonly sizeBytes: number;
+}
+
+interface Group {
+  readonly gathered: Coalescer<Entry, MailSent>;
+  readonly alone: LimitFunction;
+}
 
 export function createBulkSender(ses: SesRequests): BulkSender {
-  const groups = new LRUCache<string, Coalescer<CampaignMail, MailSent>>({ max: MOST_SENDERS });
+  const groups = new LRUCache<string, Group>({ max: MOST_SENDERS });
   return {
     async send(mail, terms) {
       // What a request has once for all of its mails.
       const key = JSON.stringify([mail.from, mail.replyTo, terms]);
       let group = groups.get(key);
       if (group === undefined) {
-        group = new Coalescer({
-          name: 'send-bulk',
-          run: (mails) => sendBulk(ses, mails, terms),
-          ...{ maxEntries: terms.batch, lingerMs: LINGER_MS },
-          concurrency: Math.min(MOST_REQUESTS, terms.concurrency),
-        });
+        group = createGroup(ses, terms);
         groups.set(key, group);
       }
-      return await group.add(mail);
+      const { subject, html, text } = mail;
+      const data = JSON.stringify({ subject, html, text });
+      const sizeBytes = Buffer.byteLength(data);
+      if (sizeBytes > LARGEST_DATA) return await group.alone(() => sendBySes(ses, mail, terms));
+      return await group.gathered.add({ mail, data, sizeBytes });
     },
   };
 }
 
+function createGroup(ses: SesRequests, terms: BulkTerms): Group {
+  const gathered = new Coalescer<Entry, MailSent>({
+    name: 'send-bulk',
+    run: (entries) => sendBulk(ses, entries, terms),
+    ...{ maxEntries: terms.batch, lingerMs: LINGER_MS },
+    ...{ maxBytes: LARGEST_REQUEST, sizeOf: ({ sizeBytes }: Entry) => sizeBytes },
+    concurrency: Math.min(MOST_REQUESTS, terms.concurrency),
+  });
+  return { gathered, alone: pLimit(terms.concurrency) };
+}
+
 async function sendBulk(
   ses: SesRequests,
-  mails: readonly CampaignMail[],
+  entries: readonly Entry[],
   { configurationSet, timeoutMs }: BulkTerms,
 ): Promise<MailSent[]> {
-  const [first] = mails;
+  const [first] = entries;
+  if (first === undefined) return [];
   const pairs = (list: Readonly<Record<string, string>>) =>
     Object.entries(list).map(([Name, Value]) => ({ Name, Value }));
   const request: SendBulkEmailCommandInput = {
-    FromEmailAddress: first?.from,
-    ReplyToAddresses: first?.replyTo === undefined ? undefined : [first.replyTo],
+    ...sendersOf(first.mail),
     ConfigurationSetName: configurationSet,
     DefaultContent: {
       Template: {
@@ -66,22 +94,20 @@ async function sendBulk(
         TemplateData: '{}',
       },
     },
-    BulkEmailEntries: mails.map(({ to, subject, html, text, headers, tags }) => ({
+    BulkEmailEntries: entries.map(({ mail: { to, headers, tags }, data }) => ({
       Destination: { ToAddresses: [to] },
       ReplacementTags: pairs(tags),
       ReplacementHeaders: pairs(headers),
-      ReplacementEmailContent: {
-        ReplacementTemplate: { ReplacementTemplateData: JSON.stringify({ subject, html, text }) },
-      },
+      ReplacementEmailContent: { ReplacementTemplate: { ReplacementTemplateData: data } },
     })),
   };
   const reply = await ses.post('/v2/email/outbound-bulk-emails', request, { timeoutMs });
   if (reply.type !== 'taken') {
     const outcome = judgeSes(reply);
-    return mails.map(() => outcome);
+    return entries.map(() => outcome);
   }
   const { BulkEmailEntryResults: results } = (reply.body ?? {}) as { readonly BulkEmailEntryResults?: unknown };
-  return mails.map((_mail, index) => sentOf(Array.isArray(results) ? results[index] : undefined));
+  return entries.map((_entry, index) => sentOf(Array.isArray(results) ? results[index] : undefined));
 }
 
 const STOPPED: ReadonlySet<string> = new Set([
@@ -95,12 +121,12 @@ const STOPPED: ReadonlySet<string> = new Set([
 ]);
 
 /** Statuses of "BulkEmailEntryResult", Amazon SES API v2. */
-function sentOf(result: BulkEmailEntryResult | undefined): MailSent {
-  const { Status: status = '', MessageId: messageId, Error: reason = '' } = result ?? {};
-  if (status === 'SUCCESS') return { type: 'sent', messageId: messageId ?? '' };
-  if (status === '') return { type: 'unknown', reason: 'no status' };
+function sentOf(result: unknown): MailSent {
+  const { Status: status, MessageId: messageId, Error: reason } = (result ?? {}) as Readonly<Record<string, unknown>>;
+  if (status === 'SUCCESS') return sentAs(messageId);
+  if (typeof status !== 'string' || status === '') return { type: 'unknown', reason: 'no status' };
   if (status === 'ACCOUNT_THROTTLED' || status === 'TRANSIENT_FAILURE') return { type: 'throttled' };
   if (status === 'ACCOUNT_DAILY_QUOTA_EXCEEDED') return { type: 'quota' };
   if (STOPPED.has(status)) return { type: 'stopped', reason: status };
-  return { type: 'refused', reason: `${status}: ${reason}`.slice(0, 300) };
+  return { type: 'refused', reason: printableWords(`${status}: ${String(reason ?? '')}`) };
 }

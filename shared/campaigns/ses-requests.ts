@@ -7,6 +7,7 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2';
 import type { HttpReply } from '#shared/http/http-client.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
+import { printableWords } from '#shared/text/visible-text.ts';
 
 export interface SesRequests {
   /** Whatever the request needs is made before its time begins. Never rejects. */
@@ -32,6 +33,7 @@ export type SesReply =
 const LONGEST_MS = 60_000;
 const CONNECT_MS = 3_000;
 const LONGEST_REPLY = 1_000_000;
+const LONGEST_NAME = 100;
 
 export function createSesRequests(region: string): SesRequests {
   let opening: ReturnType<typeof openSdk> | undefined;
@@ -108,5 +110,6 @@ function readReply({ status, headers, body, bodyFault }: HttpReply): SesReply {
   const type = String(headers['x-amzn-errortype'] ?? __type ?? '');
   // `aws.protocols#restJson1`: a namespace before, an address after it.
   const name = (type.split(/[,:]/)[0] ?? '').split('#').at(-1) ?? '';
-  return { type: 'refused', status, name, message: String(message ?? Message ?? '') };
+  const words = printableWords(String(message ?? Message ?? ''));
+  return { type: 'refused', status, name: printableWords(name, LONGEST_NAME), message: words };
 }

@@ -8,6 +8,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { FileContent } from '#shared/partners/request-content.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { readMailbox } from './mailbox.ts';
 
 export interface MailServer {
   readonly host: string;
@@ -116,13 +117,13 @@ export async function sendMail(mail: Mail, { server, secrets, deadlineMs, signal
   try {
     const { to, subject, text, messageId, attachment, html, replyTo, headers, dkim } = mail;
     const sent = await transport.sendMail({
-      from: server.from,
+      from: readMailbox(server.from),
       to: [...to],
       subject,
       text,
       messageId: `<${messageId}>`,
       ...(html !== undefined && { html }),
-      ...(replyTo !== undefined && { replyTo }),
+      ...(replyTo !== undefined && { replyTo: readMailbox(replyTo) }),
       ...(headers !== undefined && { headers: { ...headers } }),
       ...(dkim !== undefined && { dkim: { ...dkim } }),
       ...(attachment !== undefined && {

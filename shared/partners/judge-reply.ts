@@ -10,6 +10,7 @@
 
 import type { JudgingRule, PartnerOperation } from '#shared/definitions/partner-schema.ts';
 import type { HttpOutcome, HttpReply, NoReply } from '#shared/http/http-client.ts';
+import { printableWords } from '#shared/text/visible-text.ts';
 import { ExactNumber } from './exact-json.ts';
 import type { ReplyValues } from './reply-reader.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
@@ -73,13 +74,13 @@ function judgeSilence({ cause, message, wasSent }: NoReply, uncertain: Uncertain
   const judged = wasSent ? uncertain : unsent;
   switch (cause) {
     case 'unreachable':
-      return unsent('PARTNER_UNREACHABLE', printable(message));
+      return unsent('PARTNER_UNREACHABLE', printableWords(message));
     case 'untrusted':
-      return unsent('PARTNER_UNTRUSTED', printable(message));
+      return unsent('PARTNER_UNTRUSTED', printableWords(message));
     case 'forbidden':
-      return { type: 'failed', isFinal: true, cause: 'PARTNER_ADDRESS_REFUSED', message: printable(message) };
+      return { type: 'failed', isFinal: true, cause: 'PARTNER_ADDRESS_REFUSED', message: printableWords(message) };
     case 'invalid':
-      return { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID', message: printable(message) };
+      return { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID', message: printableWords(message) };
     case 'timeout':
       return wasSent
         ? uncertain('PARTNER_TIMEOUT', 'The partner did not answer in time.')
@@ -87,7 +88,7 @@ function judgeSilence({ cause, message, wasSent }: NoReply, uncertain: Uncertain
     case 'lost':
       return judged('PARTNER_CONNECTION_LOST', 'The connection was lost before the reply was whole.');
     case 'unreadable':
-      return judged('PARTNER_REPLY_INVALID', `The reply could not be read: ${printable(message)}`);
+      return judged('PARTNER_REPLY_INVALID', `The reply could not be read: ${printableWords(message)}`);
     case 'aborted':
       return judged('STEP_ABORTED', 'The call was given up before the partner answered.');
   }
@@ -243,15 +244,6 @@ function isStorable({ text }: ExactNumber): boolean {
   return text.length <= LONGEST_OUTPUT && !LONG_EXPONENT.test(text);
 }
 
-const LONGEST_WORDS = 200;
-
 function scalarText(value: unknown, redact: (text: string) => string): string | undefined {
-  return isScalar(value) && value !== null ? printable(redact(String(value))) : undefined;
-}
-
-/** Control and format characters, e.g. marks of text direction, and what is not assigned: they forge lines, colours and order. */
-const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]+/gu;
-
-function printable(text: string): string {
-  return text.replace(UNPRINTABLE, ' ').slice(0, LONGEST_WORDS).toWellFormed();
+  return isScalar(value) && value !== null ? printableWords(redact(String(value))) : undefined;
 }

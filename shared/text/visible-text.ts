@@ -12,3 +12,12 @@ export function hasUnprintable(text: string): boolean {
 export function visibleText(text: string): string {
   return text.replace(EACH_UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
+
+const LONGEST_WORDS = 200;
+/** What is not assigned, too. */
+const UNPRINTABLE_WORDS = /[\p{C}\p{Zl}\p{Zp}]+/gu;
+
+/** What another server said, for a message of ours: short, and in one line. */
+export function printableWords(text: string, longest = LONGEST_WORDS): string {
+  return text.replace(UNPRINTABLE_WORDS, ' ').slice(0, longest).toWellFormed();
+}
