@@ -36,20 +36,21 @@ const erasedSchema = z.object({
 const UPLOAD_MS = 300_000;
 
 export function addCampaigns(program: Command, cli: Cli): void {
-  const campaigns = addCommand<{ tenant?: string; limit: number }>(program, cli, {
+  const campaigns = addCommand<{ tenant?: string; status?: string; limit: number }>(program, cli, {
     usage: 'campaigns',
     description: 'list campaigns, newest first',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only those of this tenant')
+        .option('--status <status>', 'only those with this status, such as sending')
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async (context, { tenant, limit: most }) => {
+    run: async (context, { tenant, status, limit: most }) => {
       const times = await context.times(tenant);
       const schema = z.object({ campaigns: z.array(campaignSchema), next_cursor: z.string().nullable() });
       await listEntries(context, {
         most,
         readPage: async (page) => {
-          const reply = await context.api.get('/api/v1/campaigns', schema, { query: { tenant, ...page } });
+          const reply = await context.api.get('/api/v1/campaigns', schema, { query: { tenant, status, ...page } });
           return { entries: reply.campaigns, next: reply.next_cursor };
         },
         headings: ['CAMPAIGN', 'TENANT', 'NAME', 'STATUS', 'SENT', 'OF', 'CREATED'],
@@ -62,7 +63,7 @@ export function addCampaigns(program: Command, cli: Cli): void {
           ],
         ],
         what: 'campaigns',
-        filters: { tenant },
+        filters: { tenant, others: [status] },
       });
     },
   });

@@ -72,6 +72,10 @@ export interface CampaignRow {
   readonly fileId: string | null;
   /** Of the sender; null when it was removed. */
   readonly senderRate: number | null;
+  /** Mails of a day; null: the sender has no such limit. */
+  readonly senderPerDay: number | null;
+  /** Mails that the sender was let send of this day. */
+  readonly senderGivenToday: number;
   /** The sender, or the account, may send no more of this day. */
   readonly isQuotaSpent: boolean;
   /** By the database's clock. */
@@ -131,6 +135,8 @@ function columnsOf(sql: Sql) {
     c.created_at AS "createdAt", c.begun_at AS "begunAt", j.state AS "jobState", j.step_kind AS "stepKind",
     j.open_records AS "openRecords", j.error_cause AS "errorCause", j.error_message AS "errorMessage", j.started_at AS "startedAt",
     j.finished_at AS "finishedAt", j.file_id AS "fileId", (s.definition -> 'limits' ->> 'ratePerSecond')::float8 AS "senderRate",
+    (s.definition -> 'limits' ->> 'perDay')::float8 AS "senderPerDay",
+    CASE WHEN s.given_on = (now() AT TIME ZONE 'UTC')::date THEN s.given ELSE 0 END::float8 AS "senderGivenToday",
     coalesce(s.quota_until > now() OR (s.given_on = (now() AT TIME ZONE 'UTC')::date
       AND s.given >= (s.definition -> 'limits' ->> 'perDay')::int), false) AS "isQuotaSpent", now() AS now`;
 }

@@ -35,6 +35,17 @@ export function msUntilOpen({ from, to, timeZone }: OpenHours, nowMs: number, da
   return MOST_DAYS * 86_400_000;
 }
 
+/** While it is open: until it closes. A day on which the clocks change is as long as it is there. */
+export function msUntilClosed({ from, to, timeZone }: OpenHours, nowMs: number): number {
+  const now = loadTemporal().Instant.fromEpochMilliseconds(nowMs).toZonedDateTimeISO(timeZone);
+  const [begins, ends] = [minutesOf(from), minutesOf(to)];
+  const closesToday = begins < ends || now.hour * 60 + now.minute < ends;
+  const day = now.toPlainDate().add({ days: closesToday ? 0 : 1 });
+  const plainTime = { hour: Math.floor(ends / 60), minute: ends % 60 };
+  // The hour in which it closes may be there twice, or not at all.
+  return Math.max(60_000, day.toZonedDateTime({ timeZone, plainTime }).epochMilliseconds - nowMs);
+}
+
 function minutesOf(clock: string): number {
   const [hours = 0, minutes = 0] = clock.split(':').map(Number);
   return (hours * 60 + minutes) % DAY_MINUTES;

@@ -1,11 +1,16 @@
 /** A campaign as replies show it. Its status is made of what people said, of its job, and of the clock: it is stored nowhere. */
 import { z } from 'zod';
 import { type CampaignRow, COUNTING, routeNameOf } from '#shared/campaigns/campaign-store.ts';
+import { expectEnd } from '#shared/campaigns/expect-end.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
 import type { CountRecords } from '../records/count-records.ts';
 
-const STATUSES = 'AWAITING_FILE, PREPARING, HELD, SCHEDULED, SENDING, PAUSED, WAITING, SENT, DONE, FAILED, CANCELLED';
+export const CAMPAIGN_STATUSES = [
+  ...(['AWAITING_FILE', 'PREPARING', 'HELD', 'SCHEDULED', 'SENDING', 'PAUSED', 'WAITING'] as const),
+  ...(['SENT', 'DONE', 'FAILED', 'CANCELLED'] as const),
+] as const;
+export type CampaignStatus = (typeof CAMPAIGN_STATUSES)[number];
 
 export const campaignSchema = z
   .object({
@@ -16,7 +21,7 @@ export const campaignSchema = z
     template_version: z.number(),
     sender: z.string(),
     topic: z.string(),
-    status: z.string().describe(STATUSES),
+    status: z.string().describe(CAMPAIGN_STATUSES.join(', ')),
     waiting_for: z.string().nullable().describe('WINDOW, DAILY_QUOTA, SENDER_UNKNOWN, or why it is held.'),
     recipients: z.object({
       rows: z.number(),
@@ -34,7 +39,10 @@ export const campaignSchema = z
     events: z.record(z.string(), z.number()).describe('What the mail service reported.'),
     created_at: z.string(),
     starts_at: z.string().nullable(),
-    expected_end_at: z.string().nullable().describe('By its rate; null while its recipients are not counted.'),
+    expected_end_at: z
+      .string()
+      .nullable()
+      .describe('By its rate, its window and the sender’s `perDay`; null while its recipients are not counted.'),
     started_at: z.string().nullable(),
     finished_at: z.string().nullable(),
     error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
@@ -51,6 +59,8 @@ const NO_EVENTS = {
   ...{ delivered: 0, bounced_hard: 0, bounced_soft: 0, complained: 0 },
   ...{ opened: 0, clicked: 0, unsubscribed: 0 },
 };
+/** The year 9999, which is the last that four digits write. */
+const LAST_MS = Date.UTC(9999, 11, 31);
 /** Events come for so long after the last mail. */
 const SETTLED_MS = 72 * 3_600_000;
 
@@ -98,22 +108,26 @@ export async function describeCampaign(
   };
 }
 
-/** Windows and other campaigns of the sender make it later. */
-function expectedEnd(
-  { ratePerSecond, senderRate, startsAt, now, openRecords }: CampaignRow,
-  pending: number,
-): string | null {
+function expectedEnd(campaign: CampaignRow, pending: number): string | null {
+  const { ratePerSecond, senderRate, startsAt, now, openRecords, window, isRecipientZone, calendar } = campaign;
   const rate = Math.min(ratePerSecond ?? Number.POSITIVE_INFINITY, senderRate ?? Number.POSITIVE_INFINITY);
   if (pending === 0 || openRecords === null || !Number.isFinite(rate)) return null;
-  const beginsMs = Math.max(now.getTime(), startsAt?.getTime() ?? 0);
-  return new Date(beginsMs + (pending / rate) * 1_000).toISOString();
+  const endMs = expectEnd({
+    ...{ pending, ratePerSecond: rate, perDay: campaign.senderPerDay, givenToday: campaign.senderGivenToday },
+    ...{ window: isRecipientZone ? null : window, calendar },
+    ...{ nowMs: now.getTime(), startsAtMs: startsAt?.getTime() ?? 0 },
+  });
+  return new Date(Math.min(endMs, LAST_MS)).toISOString();
 }
 
 function hasResults({ jobState, errorCause, fileId }: CampaignRow): boolean {
   return fileId !== null && (jobState === 'SUCCEEDED' || (jobState === 'FAILED' && errorCause === 'RECORDS_FAILED'));
 }
 
-function statusOf(campaign: CampaignRow): { readonly status: string; readonly waitingFor: string | null } {
+export function statusOf(campaign: CampaignRow): {
+  readonly status: CampaignStatus;
+  readonly waitingFor: string | null;
+} {
   const {
     control,
     jobState,
@@ -127,7 +141,7 @@ function statusOf(campaign: CampaignRow): { readonly status: string; readonly wa
     now,
     errorCause,
   } = campaign;
-  const is = (status: string, waitingFor: string | null = null) => ({ status, waitingFor });
+  const is = (status: CampaignStatus, waitingFor: string | null = null) => ({ status, waitingFor });
   if (control === 'CANCELLED') return is('CANCELLED');
   if (jobState === 'SUCCEEDED' || (jobState === 'FAILED' && errorCause === 'RECORDS_FAILED')) {
     const isSettled = finishedAt !== null && now.getTime() - finishedAt.getTime() > SETTLED_MS;

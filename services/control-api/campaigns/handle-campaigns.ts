@@ -19,6 +19,7 @@ import {
   routeNameOf,
 } from '#shared/campaigns/campaign-store.ts';
 import { earliestInstantOf, instantOf, latestInstantOf } from '#shared/campaigns/send-window.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import type { CampaignControl } from '#shared/db/schema.ts';
 import { canonicalJson, definitionHash } from '#shared/definitions/definition-hash.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
@@ -28,13 +29,27 @@ import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/s
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
-import { idField, idParams, limitField, reasonField, tenantField, textField } from '../http/request-fields.ts';
+import {
+  anyCaseField,
+  idField,
+  idParams,
+  limitField,
+  reasonField,
+  tenantField,
+  textField,
+} from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import type { LandingAccess } from '../uploads/landing-access.ts';
 import { tenantOf } from '../uploads/upload-target.ts';
-import { campaignSchema, describeCampaign } from './describe-campaign.ts';
+import {
+  CAMPAIGN_STATUSES,
+  type CampaignStatus,
+  campaignSchema,
+  describeCampaign,
+  statusOf,
+} from './describe-campaign.ts';
 import { findCheckedTemplate } from './handle-templates.ts';
 
 const clockField = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'is not a time such as 08:00');
@@ -103,6 +118,8 @@ const acceptedSchema = z.object({ transaction_id: z.string(), status: z.string()
 
 /** Of a mail that its server puts off, each for a quarter of an hour. */
 const DEFERRALS = 24;
+/** Campaigns of one request, whose status may be another. */
+const MOST_READ = 5_000;
 /** Of a schedule's `at`, for clocks that differ. */
 const LATE_MS = 300_000;
 
@@ -231,6 +248,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
         tags: ['campaigns'],
         querystring: z.strictObject({
           tenant: tenantField.optional(),
+          status: anyCaseField(CAMPAIGN_STATUSES).optional(),
           cursor: idCursorField.optional().describe('next_cursor of the previous page.'),
           limit: limitField,
         }),
@@ -241,15 +259,13 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
       },
     },
     async (request) => {
-      const { tenant, cursor: after, limit } = request.query;
+      const { tenant, status, cursor: after, limit } = request.query;
       const tenantId = scopeOf(callerOf(request), tenant);
       if (tenantId === undefined) return { campaigns: [], next_cursor: null };
-      const rows = await listCampaigns(sql, { tenantId, after, limit: limit + 1 });
-      const page = rows.slice(0, limit);
-      const last = rows.length > limit ? page.at(-1) : undefined;
+      const { rows, next } = await findPage(sql, { tenantId, status, after, limit });
       const campaigns = [];
-      for (const row of page) campaigns.push(await describe(row));
-      return { campaigns, next_cursor: last === undefined ? null : encodeIdCursor(last.id) };
+      for (const row of rows) campaigns.push(await describe(row));
+      return { campaigns, next_cursor: next === undefined ? null : encodeIdCursor(next) };
     },
   );
 
@@ -302,6 +318,31 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
   function describe(campaign: CampaignRow) {
     return describeCampaign(sql, campaign, countRecords);
   }
+}
+
+interface PageOf {
+  readonly tenantId: string | null;
+  readonly status: CampaignStatus | undefined;
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+/** A status is stored nowhere: rows are read until enough have it. A page may be short, or empty, and be followed by another. */
+async function findPage(sql: Sql, { tenantId, status, after, limit }: PageOf) {
+  const rows: CampaignRow[] = [];
+  let last = after;
+  for (let read = 0; read < MOST_READ; read += limit + 1) {
+    const found = await listCampaigns(sql, { tenantId, after: last, limit: limit + 1 });
+    for (const row of found) {
+      if (status === undefined || statusOf(row).status === status) {
+        if (rows.length === limit) return { rows, next: last };
+        rows.push(row);
+      }
+      last = row.id;
+    }
+    if (found.length <= limit) return { rows, next: undefined };
+  }
+  return { rows, next: last };
 }
 
 interface Asked {
