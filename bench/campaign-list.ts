@@ -5,7 +5,7 @@
  * 1. Rows are measured from the campaign's request to the last pending record, while nobody else needs the fleet, against `psql \copy` of the
  *    very same rows into the very same table, right after it. Next to others' files the list is read slowly, by intent.
  * 2. A list of a tenth goes before it: peaks of memory of both show whether memory grows with the list.
- * 3. Small files of another tenant go alone, then for as long as the list is read and its mails are sent. The campaign is cancelled after them.
+ * 3. Small files of another tenant go alone, then for as long as the list is read and its mails are sent. Campaigns are paused after what is measured of them.
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -67,13 +67,13 @@ async function measure(bench: Bench, { recipients, files, perSecond }: CampaignL
   const short = await startList(bench, Math.ceil(recipients / SHORT_PART));
   await short.untilRead();
   await short.untilFirstMail();
-  await short.cancel();
+  await short.rest();
   const before = await eachProcess(stack, peakRssMb);
 
   const first = await startList(bench, recipients);
   const readMs = await first.untilRead();
   const firstMailMs = await first.untilFirstMail();
-  await first.cancel();
+  await first.rest();
   const copied = await measureCopy(bench, first.id, recipients);
   await sql`DELETE FROM records WHERE job_id = ${COPIED_JOB}`;
 
@@ -85,7 +85,7 @@ async function measure(bench: Bench, { recipients, files, perSecond }: CampaignL
   const statusMs = await measureStatus(bench, list.id);
   const meanwhile = await sending;
   const { messages } = await ask(bench, `campaigns/${list.id}/status`, statusSchema);
-  await list.cancel();
+  await list.rest();
   const rowsPerSecond = Math.round((recipients * 1_000) / readMs);
   return {
     recipients,
@@ -132,8 +132,13 @@ async function startList(bench: Bench, recipients: number) {
         const reply = await fetch(`${stack.endpoints.ses}/_ledger?campaign=${id}`);
         return z.array(z.unknown()).parse(await reply.json()).length > 0;
       }),
-    async cancel() {
-      await ask(bench, `campaigns/${id}/cancel`, z.unknown(), {});
+    /** And until no worker has its recipients: mails that go, or are given up, would share the fleet with the next list. */
+    async rest() {
+      await ask(bench, `campaigns/${id}/pause`, z.unknown(), {});
+      await until('the rest of the campaign', async () => {
+        const [chunk] = await sql`SELECT 1 FROM record_chunks WHERE job_id = ${id} AND lease_until IS NOT NULL LIMIT 1`;
+        return chunk === undefined;
+      });
     },
   };
 }
