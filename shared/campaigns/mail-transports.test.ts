@@ -196,7 +196,7 @@ describe('by SES', () => {
   });
 
   test('what the service says is stored and shown: it is short, in one line, and a text', async () => {
-    const hostile = `a\u0000b\u001b[31m\u202e\ud800${'x'.repeat(10_000)}`;
+    const hostile = `a\\u0000b\\u001b[31m\\u202e\\ud800${'x'.repeat(10_000)}`;
     const answers = [
       await answeredBy((_request, response) => response.end(`{"MessageId":"${hostile}"}`)),
       await answeredBy((_request, response) => response.end('{"MessageId":{"$gt":""}}')),
