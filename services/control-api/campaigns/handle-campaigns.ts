@@ -120,6 +120,7 @@ const acceptedSchema = z.object({ transaction_id: z.string(), status: z.string()
 const DEFERRALS = 24;
 /** Campaigns of one request, whose status may be another. */
 const MOST_READ = 5_000;
+const READ_AT_ONCE = 250;
 /** Of a schedule's `at`, for clocks that differ. */
 const LATE_MS = 300_000;
 
@@ -330,9 +331,10 @@ interface PageOf {
 /** A status is stored nowhere: rows are read until enough have it. A page may be short, or empty, and be followed by another. */
 async function findPage(sql: Sql, { tenantId, status, after, limit }: PageOf) {
   const rows: CampaignRow[] = [];
+  const size = status === undefined ? limit + 1 : Math.max(limit + 1, READ_AT_ONCE);
   let last = after;
-  for (let read = 0; read < MOST_READ; read += limit + 1) {
-    const found = await listCampaigns(sql, { tenantId, after: last, limit: limit + 1 });
+  for (let read = 0; read < MOST_READ; read += size) {
+    const found = await listCampaigns(sql, { tenantId, after: last, limit: size });
     for (const row of found) {
       if (status === undefined || statusOf(row).status === status) {
         if (rows.length === limit) return { rows, next: last };
@@ -340,7 +342,7 @@ async function findPage(sql: Sql, { tenantId, status, after, limit }: PageOf) {
       }
       last = row.id;
     }
-    if (found.length <= limit) return { rows, next: undefined };
+    if (found.length < size) return { rows, next: undefined };
   }
   return { rows, next: last };
 }
