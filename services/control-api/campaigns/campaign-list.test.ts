@@ -4,19 +4,25 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 
 let api: TestApi;
+/** More than one statement reads. */
+const COUNT = 600;
 /** Newest first. */
 const ids: string[] = [];
+const wordOf = (n: number) => (n % 3 === 0 ? 'PAUSED' : n === 1 ? 'CANCELLED' : 'GO');
+/** Places in the list. */
+const placesOf = (...words: string[]) =>
+  Array.from({ length: COUNT }, (_each, place) => place).filter((place) => words.includes(wordOf(COUNT - 1 - place)));
 
 beforeAll(async () => {
   api = await startTestApi();
-  for (let n = 0; n < 7; n += 1) {
+  for (let n = 0; n < COUNT; n += 1) {
     const id = randomUUIDv7();
     ids.unshift(id);
     await api.sql`
       INSERT INTO campaigns (id, tenant_id, name, route_id, route_version_id, template_id, template_version, sender, topic, is_marketing,
         file_ref, request_hash, created_by, word)
       VALUES (${id}, 'acme', ${`June ${n}`}, ${randomUUIDv7()}, ${randomUUIDv7()}, 'spring', 1, 'news', 'newsletter', true,
-        ${randomUUIDv7()}, 'x', 'test', ${n % 3 === 0 ? 'PAUSED' : n === 1 ? 'CANCELLED' : 'GO'})`;
+        ${randomUUIDv7()}, 'x', 'test', ${wordOf(n)})`;
   }
 });
 afterAll(() => api.stop());
@@ -33,13 +39,13 @@ async function list(query: string) {
 }
 
 test.each([
-  ['', [0, 1, 2, 3, 4, 5, 6]],
-  ['status=paused&', [0, 3, 6]],
-  ['status=CANCELLED&', [5]],
-  ['status=awaiting_file&', [1, 2, 4]],
+  ['', placesOf('PAUSED', 'CANCELLED', 'GO')],
+  ['status=paused&', placesOf('PAUSED')],
+  ['status=CANCELLED&', placesOf('CANCELLED')],
+  ['status=awaiting_file&', placesOf('GO')],
   ['status=sent&', []],
 ])('%s pages have each campaign once, in order, whatever their size', async (filter, wanted) => {
-  for (const limit of [1, 2, 3, 7, 50]) {
+  for (const limit of [70, 100, 200]) {
     const found: number[] = [];
     let cursor: string | null = '';
     for (let page = 0; cursor !== null && page < 10; page += 1) {
