@@ -15,9 +15,14 @@ const placesOf = (...words: string[]) =>
 
 beforeAll(async () => {
   api = await startTestApi();
-  for (let n = 0; n < COUNT; n += 1) {
-    const id = randomUUIDv7();
-    ids.unshift(id);
+  // Those of one millisecond come in any order.
+  ids.push(
+    ...Array.from({ length: COUNT }, () => randomUUIDv7())
+      .sort()
+      .reverse(),
+  );
+  for (const [place, id] of ids.entries()) {
+    const n = COUNT - 1 - place;
     await api.sql`
       INSERT INTO campaigns (id, tenant_id, name, route_id, route_version_id, template_id, template_version, sender, topic, is_marketing,
         file_ref, request_hash, created_by, word)
