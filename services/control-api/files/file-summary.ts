@@ -1,6 +1,6 @@
 /** A file as lists have it. */
 import { z } from 'zod';
-import { type FileStatus, files } from '#shared/db/schema.ts';
+import { FILE_STATUSES, type FileStatus, files } from '#shared/db/schema.ts';
 import { failureOf, failureSchema } from '../jobs/job-summary.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
@@ -13,7 +13,7 @@ export const fileSummarySchema = z
     key: z.string(),
     version_id: z.string(),
     file_size: z.number(),
-    status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined', 'companion']),
+    status: z.enum(FILE_STATUSES.map((status) => status.toLowerCase() as Lowercase<typeof status>)),
     upload_timestamp: z.string(),
     registered_at: z.string(),
     finished_at: z.string().nullable(),

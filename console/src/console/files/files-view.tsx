@@ -34,7 +34,7 @@ import { useLiveRows } from './live-rows.ts';
 const PAGE = 100;
 const EXPORTED_PAGE = 200;
 const MOST_IDS = 1_000;
-const STATUSES = ['failed', 'quarantined', 'processing', 'queued', 'uploaded', 'completed', 'companion'];
+const STATUSES = ['failed', 'quarantined', 'processing', 'queued', 'uploaded', 'completed', 'companion', 'elsewhere'];
 const LIST_VERBS: readonly ActionVerb[] = ['retry', 'resend', 'reroute', 'cancel'];
 
 const COLUMNS: readonly Column<FileSummary>[] = [
