@@ -18,13 +18,18 @@ export interface JobFacts {
   readonly priority: Lane;
   /** What it is for, whoever makes it; a job without is another each time. */
   readonly of?: readonly unknown[] | undefined;
+  /** For its id, in milliseconds; now when absent. */
+  readonly madeAt?: number;
 }
 
-export function newJob({ routeId, routeVersionId, route }: ActiveRoute, { isLarge, priority, of }: JobFacts): NewJob {
+export function newJob(
+  { routeId, routeVersionId, route }: ActiveRoute,
+  { isLarge, priority, of, madeAt }: JobFacts,
+): NewJob {
   const [first] = route.steps;
   const lane = route.priority ?? priority;
   return {
-    id: makeJobId(of),
+    id: makeJobId(of, madeAt),
     routeId,
     routeVersionId,
     lane,

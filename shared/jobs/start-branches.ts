@@ -8,6 +8,7 @@
  * 4. The parent waits without a wake-up of its own until `wakeParents` finds that they have ended.
  * 5. A new branch that the parent's worker runs begins claimed, as by a claim of its own: no wake-up brings it, and it counts its attempt.
  *    A repeat with the same token finds those again: its reply can have been lost.
+ * 6. What an earlier try of the parent's step began may have ended without a row (`store-outcomes.ts`, 7): the branch then counts a try more.
  *
  * In:  claimed parents, and what is to stand below the step of each.
  * Out: of each whose epoch is not stale, every branch of the step as it is now, those claimed, and the wake-ups to send.
@@ -108,7 +109,7 @@ function startSet(
     existing AS MATERIALIZED (
       SELECT c.* FROM jobs c JOIN parent p ON c.parent_job_id = p.id AND c.parent_seq = p.step_seq ORDER BY c.id FOR UPDATE OF c),
     candidate AS MATERIALIZED (
-      SELECT i.*, ${token}::uuid IS NOT NULL AND coalesce(i."isClaimed", false) AS is_claimed, p.shares_place, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.lane, p.depth, p.time_zone, p.object_now,
+      SELECT i.*, ${token}::uuid IS NOT NULL AND coalesce(i."isClaimed", false) AS is_claimed, p.shares_place, (p.step_tries > 1)::int AS tries_before, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.lane, p.depth, p.time_zone, p.object_now,
         p.inputs_now
       FROM input i JOIN parent p ON p.id = i.parent_id
       WHERE NOT EXISTS (SELECT 1 FROM existing e WHERE e.parent_job_id = p.id AND e.branch IS NOT DISTINCT FROM i.branch)),
@@ -126,7 +127,7 @@ function startSet(
       SELECT c.id, c.tenant_id, c.file_id, c."routeId", c."routeVersionId", c.run, c.generation, c.parent_id, c.parent_seq, c.branch,
         c.depth + 1, c.inputs_now, c.object_now, CASE WHEN c.is_claimed THEN 'RUNNING' ELSE 'PENDING' END, c.is_large, c.lane, c."stepKind", c."stepCount",
         c."maxAttempts", c.queue, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int,
-        c.is_claimed AND c.shares_place, c.is_claimed::int, c.is_claimed::int, c.is_claimed::int,
+        c.is_claimed AND c.shares_place, c.is_claimed::int, c.is_claimed::int, c.is_claimed::int + c.tries_before,
         CASE WHEN c.is_claimed THEN ${token}::uuid END,
         CASE WHEN c.is_claimed THEN now() + ${claim?.leaseMs ?? 0}::int * interval '1 ms' END,
         CASE WHEN c.is_claimed THEN ${claim?.worker ?? null}::text END, CASE WHEN c.is_claimed THEN ${actor}::text END,

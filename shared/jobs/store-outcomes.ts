@@ -9,10 +9,12 @@
  * 4. The end of an ordered job frees its turn; the next in its line gets it in its own statement, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
  * 6. A branch that ended wakes its parent in a statement of its own (`wake-parents.ts`), unless its worker has the parent in hand.
+ * 7. A branch in the hands of its parent's worker gets its row here, with its first outcome, as long as the worker has the parent; one that
+ *    ends with it is never counted in the file's `open_jobs`.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
  * Events: `step.succeeded`, `step.skipped`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
- *         `file.failed` when the file was archived before (a later generation).
+ *         `file.failed` when the file was archived before (a later generation); `job.branched` of the parents of new branches.
  */
 import { advanceBatches } from '#shared/batches/advance-batches.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -28,7 +30,7 @@ import { type JobLine, leaveLines } from './job-lines.ts';
 import { archiveQueueIn } from './lanes.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
-import type { WokenJob } from './route-files.ts';
+import type { NewJob, WokenJob } from './route-files.ts';
 import { wakeParents } from './wake-parents.ts';
 
 /** Where a job goes after an outcome. */
@@ -60,7 +62,24 @@ export interface StoredOutcome {
   readonly traceparent?: string | undefined;
   /** Of a branch: its parent is in the hands of the same worker, which looks at it afterwards, and is not woken for it. */
   readonly isParentHere?: boolean | undefined;
+  /** Of a branch that has no row: what that begins with. */
+  readonly branch?: BranchRow | undefined;
 }
+
+/** The rest of a branch's row is its parent's, or its outcome's. */
+export interface BranchRow extends Pick<NewJob, 'routeId' | 'routeVersionId' | 'queue' | 'stepCount' | 'maxAttempts'> {
+  readonly branch: string | null;
+  readonly parentId: string;
+  readonly parentEpoch: number;
+  readonly parentSeq: number;
+  /** The parent's bytes as they are now. */
+  readonly object: ObjectLocation;
+  /** Outputs of the parent's steps, by kind. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+/** Of a branch whose row is written with its first outcome. */
+export const FIRST_EPOCH = 1;
 
 export interface StoreOptions {
   readonly worker: string;
@@ -185,51 +204,29 @@ function toRow({ traceparent: _traceparent, isParentHere: _isParentHere, next, e
 }
 
 async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptions): Promise<StoredSet> {
+  const fresh = outcomes.some(({ branch }) => branch !== undefined) ? freshBranches(sql, options) : undefined;
   const [row] = await sql<StoredSet[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes.map(toRow))}::text::jsonb) AS r(
         "jobId" uuid, epoch int, "stepSeq" int, "stepKind" text, attempt int, generation int, outcome text,
         code text, cause text, message text, output jsonb, object jsonb, "startedAt" timestamptz, "durationMs" int,
-        move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text)),
+        move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text, branch jsonb)),
     found AS (
-      SELECT j.id, j.tenant_id, j.file_id, i.move, i."nextQueue", j.state = 'RUNNING' AND j.step_seq = i."stepSeq" AS is_open
-      FROM jobs j JOIN input i ON j.id = i."jobId" WHERE j.epoch = i.epoch ORDER BY j.id FOR UPDATE OF j),
-    locked AS (SELECT * FROM found WHERE is_open),
+      SELECT j.id, j.tenant_id, j.file_id, i.move, i."nextQueue", j.state = 'RUNNING' AND j.step_seq = i."stepSeq" AS is_open ${fresh?.foundColumns ?? sql``}
+      FROM jobs j JOIN ${fresh?.sought ?? sql`input`} i ON j.id = i."jobId" WHERE j.epoch = i.epoch ORDER BY j.id FOR UPDATE OF j),
+    locked AS (SELECT * FROM found WHERE is_open ${fresh?.isNoParent ?? sql``}),
     stored AS (
       UPDATE jobs j SET lease_until = CASE WHEN j.state = 'RUNNING' THEN now() + ${options.leaseMs}::int * interval '1 ms' END
-      FROM found f WHERE j.id = f.id AND NOT f.is_open RETURNING j.*, f.move),
-    asking AS (SELECT id, tenant_id, "nextQueue" AS queue, 0 AS place FROM locked WHERE move = 'hand-over'),
+      FROM found f WHERE j.id = f.id AND NOT f.is_open ${fresh?.isNoParent ?? sql``} RETURNING j.*, f.move),
+    ${fresh?.planned ?? sql``}
+    asking AS (
+      SELECT id, tenant_id, "nextQueue" AS queue, 0 AS place FROM locked WHERE move = 'hand-over' ${fresh?.asking ?? sql``}),
     ${admit(sql, options.window ?? ADMISSION_WINDOW)},
-    moved AS (
-      UPDATE jobs j SET
-        updated_at = now(),
-        state = CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'hand-over' THEN 'PENDING' WHEN 'later' THEN 'WAITING'
-          WHEN 'succeeded' THEN 'SUCCEEDED' ELSE 'FAILED' END,
-        step_seq = coalesce(i."nextSeq", j.step_seq),
-        step_kind = coalesce(i."nextKind", j.step_kind),
-        step_attempts = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0
-          WHEN i.move = 'later' AND NOT i."countsAttempt" THEN greatest(j.step_attempts - 1, 0) ELSE j.step_attempts END,
-        step_tries = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
-        progress_epoch = NULL,
-        retry_count = j.retry_count + (i.outcome = 'retry')::int,
-        object = coalesce(i.object, j.object),
-        queue = coalesce(i."nextQueue", j.queue),
-        lease_until = CASE WHEN i.move = 'walk-on' THEN now() + ${options.leaseMs}::int * interval '1 ms' END,
-        claim_token = CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
-        woken_at = CASE WHEN a.id IS NOT NULL THEN now() END,
-        wakes = j.wakes + (a.id IS NOT NULL)::int,
-        next_action_at = CASE WHEN i.move = 'later' THEN now()
-          + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
-        record_summary = CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary)
-          ELSE j.record_summary END,
-        wait_reason = i.reason,
-        error_code = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
-        error_cause = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
-        error_message = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
-        finished_at = CASE WHEN i.move IN ('succeeded', 'failed') THEN now() END
+    ${fresh?.updated ?? sql`moved`} AS (
+      UPDATE jobs j SET (${MOVED.columns(sql)}) = ROW(${MOVED.values(sql, options)})
       FROM input i LEFT JOIN admitted a ON a.id = i."jobId" WHERE j.id = i."jobId" AND j.id IN (SELECT id FROM locked)
-      RETURNING j.*, i.move, i.outcome, i."stepSeq" AS done_seq, i."stepKind" AS done_kind, i.attempt, i.output,
-        i.code, i.cause, i.message, i."startedAt" AS try_started_at, i."durationMs" AS duration_ms),
+      RETURNING j.*, false AS is_new, ${outcomeColumns(sql)}),
+    ${fresh?.moved ?? sql``}
     steps AS (
       INSERT INTO job_steps AS s (job_id, seq, kind, state, attempts, output, error_code, error_cause, error_message,
         started_at, finished_at)
@@ -248,8 +245,8 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         try_started_at, duration_ms
       FROM moved),
     ended AS (
-      SELECT file_id, count(*)::int AS jobs, ${countFailed(sql)} AS failed, ${whyFailed(sql)}
-      FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
+      SELECT file_id, ${fresh?.counted ?? sql`count(*)`}::int AS jobs, ${countFailed(sql)} AS failed, ${whyFailed(sql)}
+      FROM moved WHERE (state IN ('SUCCEEDED', 'FAILED')) <> is_new GROUP BY file_id),
     ${closeFiles(sql, options)},
     kept AS (
       UPDATE files f SET lease_until = CASE WHEN f.claim_token = ${options.token}::uuid
@@ -258,6 +255,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
       WHERE f.id = k.id RETURNING f.*),
     ${leaveLines(sql)},
     event AS (
+      ${fresh?.branched ?? sql``}
       SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
           WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'skipped' THEN 'step.skipped' WHEN outcome = 'wait' AND wait_reason = ${HELD} THEN 'job.held'
           WHEN outcome = 'wait' THEN 'step.waiting'
@@ -280,6 +278,98 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         AS files,
       coalesce((SELECT jsonb_agg(jsonb_build_object('orderKey', order_key, 'routeId', route_id)) FROM left_line), '[]') AS lines`;
   return row ?? { jobs: [], files: [], lines: [] };
+}
+
+/**
+ * What an outcome makes of the columns of its job. Reads the job as `j`, its outcome as `i`, and `a`, whose `id` is null without a wake-up.
+ */
+const MOVED = {
+  columns: (sql: Sql) => sql`
+    updated_at, state, step_seq, step_kind, step_attempts, step_tries, progress_epoch, retry_count, object, queue, lease_until, claim_token,
+    woken_at, wakes, next_action_at, record_summary, wait_reason, error_code, error_cause, error_message, finished_at`,
+  values: (sql: Sql, { leaseMs }: Pick<StoreOptions, 'leaseMs'>) => sql`
+    now(),
+    CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'hand-over' THEN 'PENDING' WHEN 'later' THEN 'WAITING'
+      WHEN 'succeeded' THEN 'SUCCEEDED' ELSE 'FAILED' END,
+    coalesce(i."nextSeq", j.step_seq),
+    coalesce(i."nextKind", j.step_kind),
+    CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0
+      WHEN i.move = 'later' AND NOT i."countsAttempt" THEN greatest(j.step_attempts - 1, 0) ELSE j.step_attempts END,
+    CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
+    NULL,
+    j.retry_count + (i.outcome = 'retry')::int,
+    coalesce(i.object, j.object),
+    coalesce(i."nextQueue", j.queue),
+    CASE WHEN i.move = 'walk-on' THEN now() + ${leaseMs}::int * interval '1 ms' END,
+    CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
+    CASE WHEN a.id IS NOT NULL THEN now() END,
+    j.wakes + (a.id IS NOT NULL)::int,
+    CASE WHEN i.move = 'later' THEN now()
+      + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
+    CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary) ELSE j.record_summary END,
+    i.reason,
+    CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
+    CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
+    CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
+    CASE WHEN i.move IN ('succeeded', 'failed') THEN now() END`,
+};
+
+/** What is told of the outcome itself. */
+function outcomeColumns(sql: Sql) {
+  return sql`i.move, i.outcome, i."stepSeq" AS done_seq, i."stepKind" AS done_kind, i.attempt, i.output, i.code, i.cause, i.message,
+    i."startedAt" AS try_started_at, i."durationMs" AS duration_ms`;
+}
+
+/**
+ * What a set with branches that have no row (7) has more than another. Their parents are locked together with the jobs that have one, in the
+ * order of ids; a branch whose parent is no longer the worker's is absent from the answer like any stale outcome.
+ */
+function freshBranches(sql: Sql, options: StoreOptions) {
+  return {
+    sought: sql`(
+      SELECT "jobId", epoch, "stepSeq", move, "nextQueue", false AS is_parent FROM input
+      UNION ALL SELECT DISTINCT (branch ->> 'parentId')::uuid, (branch ->> 'parentEpoch')::int, (branch ->> 'parentSeq')::int, NULL, NULL, true
+      FROM input WHERE branch IS NOT NULL)`,
+    foundColumns: sql`, i.is_parent, j.step_seq = i."stepSeq" AS is_at_step, j.state, j.step_seq, j.step_kind, j.run, j.generation, j.is_large, j.lane, j.depth, j.time_zone, j.shares_place`,
+    isNoParent: sql`AND NOT is_parent`,
+    planned: sql`
+      planned AS MATERIALIZED (
+        SELECT i."jobId" AS id, p.tenant_id, p.file_id, b."routeId" AS route_id, b."routeVersionId" AS route_version_id, p.run, p.generation,
+          p.id AS parent_job_id, p.step_seq AS parent_seq, b.branch, p.depth + 1 AS depth, b.inputs, p.is_large, p.lane,
+          b."stepCount" AS step_count, b."maxAttempts" AS max_attempts, p.time_zone, p.shares_place,
+          now() - i."durationMs" * interval '1 ms' AS begun_at, i.move, i."nextQueue",
+          i."stepSeq" AS step_seq, i."stepKind" AS step_kind, 1 AS step_attempts, 1 AS step_tries, 0 AS retry_count, b.object, b.queue,
+          ${options.token}::uuid AS claim_token, 0 AS wakes, NULL::int AS open_records, NULL::jsonb AS record_summary,
+          NULL AS error_code, NULL AS error_cause, NULL AS error_message
+        FROM input i CROSS JOIN LATERAL jsonb_to_record(i.branch) AS b(
+          "routeId" uuid, "routeVersionId" uuid, queue text, "stepCount" int, "maxAttempts" int, branch text, "parentId" uuid, object jsonb, inputs jsonb)
+        JOIN found p ON p.is_parent AND p.id = b."parentId" AND p.state IN ('RUNNING', 'WAITING') AND p.is_at_step
+        WHERE i.branch IS NOT NULL AND i.epoch = ${FIRST_EPOCH}::int AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = i."jobId")),`,
+    asking: sql`UNION ALL SELECT id, tenant_id, "nextQueue", 0 FROM planned WHERE move = 'hand-over'`,
+    updated: sql`updated`,
+    moved: sql`
+      created AS (
+        INSERT INTO jobs (
+          id, tenant_id, file_id, route_id, route_version_id, run, generation, parent_job_id, parent_seq, branch, depth, inputs, is_large,
+          lane, step_count, max_attempts, time_zone, shares_place, epoch, worker, processed_by, created_at, started_at, ${MOVED.columns(sql)})
+        SELECT j.id, j.tenant_id, j.file_id, j.route_id, j.route_version_id, j.run, j.generation, j.parent_job_id, j.parent_seq, j.branch,
+          j.depth, j.inputs, j.is_large, j.lane, j.step_count, j.max_attempts, j.time_zone, j.shares_place, ${FIRST_EPOCH}::int,
+          ${options.worker}, ${options.service}, j.begun_at, j.begun_at, ${MOVED.values(sql, options)}
+        FROM planned j JOIN input i ON i."jobId" = j.id LEFT JOIN admitted a ON a.id = j.id ORDER BY j.id
+        ON CONFLICT DO NOTHING RETURNING *),
+      moved AS MATERIALIZED (
+        SELECT * FROM updated UNION ALL SELECT j.*, true, ${outcomeColumns(sql)} FROM created j JOIN input i ON i."jobId" = j.id),`,
+    /** Of a file in one statement: branches that ended, less those that begin and go on. */
+    counted: sql`(count(*) FILTER (WHERE NOT is_new) - count(*) FILTER (WHERE is_new))`,
+    branched: sql`
+      SELECT 'job.branched' AS type, p.tenant_id, p.file_id, p.id AS job_id,
+        jsonb_build_object('step', p.step_kind, 'seq', p.step_seq, 'generation', p.generation, 'branches', c.branches) AS detail,
+        '{events}'::text[] AS topics
+      FROM found p JOIN (
+        SELECT parent_job_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('job', id, 'branch', branch)) ORDER BY id) AS branches
+        FROM created GROUP BY parent_job_id) AS c ON p.is_parent AND c.parent_job_id = p.id
+      UNION ALL`,
+  };
 }
 
 /**

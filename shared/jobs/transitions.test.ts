@@ -276,6 +276,87 @@ describe('claim and outcome', () => {
     expect(await claim([here ?? ''])).toEqual([]);
   });
 
+  const WITHOUT_A_ROW: [name: string, StoredOutcome['outcome'], NextMove][] = [
+    ['ends', 'succeeded', { type: 'succeeded' }],
+    ['fails', 'failed', { type: 'failed' }],
+    ['walks on', 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'deliver' }],
+    ['is handed over', 'succeeded', { type: 'hand-over', stepSeq: 1, stepKind: 'scan', queue: 'work' }],
+    ['is tried again', 'retry', { type: 'later', delayMs: 60_000, countsAttempt: true, reason: 'retry' }],
+    ['waits', 'wait', { type: 'later', delayMs: 60_000, countsAttempt: false, reason: 'breaker-open' }],
+  ];
+  test.each(WITHOUT_A_ROW)(
+    'a branch whose first outcome brings its row, and that %s, is like one that had it',
+    async (_name, outcome, next) => {
+      const parent = await claimOne(0);
+      const { id: parentId, epoch, stepSeq, object, routeId, routeVersionId } = parent;
+      const first = { routeId, routeVersionId, queue: 'partner-steps' as const, stepCount: 2, maxAttempts: 3 };
+      const ids = { written: randomUUID(), fresh: randomUUID() };
+      const at = { object: object as never, inputs: { stage: { rows: 3 } } };
+      const written = {
+        ...first,
+        id: ids.written,
+        branch: 'written',
+        isClaimed: true,
+        lane: 'standard',
+        stepKind: 'stage',
+      } as const;
+      const claim = { token: randomUUID(), worker: store.worker, leaseMs: 60_000 };
+      await startBranches(sql, [{ jobId: parentId, epoch, stepSeq, branches: [written], ...at }], {
+        actor: store.service,
+        claim,
+      });
+      const of = (id: string) => ({
+        ...outcomeOf({ ...parent, id, epoch: 1, stepKind: 'stage' }, outcome, next),
+        isParentHere: true,
+      });
+      const branch = { ...first, ...at, branch: 'fresh', parentId, parentEpoch: epoch, parentSeq: stepSeq };
+      const storeBoth = (...outcomes: StoredOutcome[]) =>
+        storeOutcomes(sql, outcomes, { ...store, token: randomUUID() });
+      const { jobs } = await storeBoth(of(ids.written), { ...of(ids.fresh), branch });
+      expect(jobs.map(({ id, state, epoch: now, wake }) => [id, state, now, wake?.queue])).toEqual(
+        Object.values(ids)
+          .toSorted()
+          .map((id) => [id, jobs[0]?.state, 1, jobs[0]?.wake?.queue]),
+      );
+      const rows =
+        await sql`SELECT to_jsonb(j) AS row FROM jobs j WHERE parent_job_id = ${parentId} ORDER BY branch DESC`;
+      const OWN = ['id', 'branch', 'claim_token', 'created_at', 'started_at', 'lease_until', 'next_action_at'];
+      const [had, has] = rows.map(({ row }) =>
+        Object.fromEntries(Object.entries(row).filter(([name]) => !OWN.includes(name))),
+      );
+      expect(has).toEqual(had);
+      const counted = (await sql`SELECT open_jobs FROM files WHERE id = ${parent.fileId}`)[0]?.open_jobs;
+      const [{ open } = { open: 0 }] = await sql<{ open: number }[]>`
+      SELECT count(*)::int AS open FROM jobs WHERE file_id = ${parent.fileId} AND finished_at IS NULL`;
+      expect(counted).toBe(open);
+      await expectSound();
+
+      // Its reply was lost.
+      const repeated = await storeBoth({ ...of(ids.fresh), branch });
+      expect(repeated.jobs.map(({ id, state }) => [id, state])).toEqual([[ids.fresh, jobs[0]?.state]]);
+      expect(await sql`SELECT 1 FROM attempts WHERE job_id = ${ids.fresh}`).toHaveLength(1);
+      await expectSound();
+    },
+  );
+
+  test.each(['taken over', 'cancelled', 'ended'])(
+    'a branch without a row stores nothing once its parent is %s',
+    async (how) => {
+      const parent = await claimOne(0);
+      const { id: parentId, epoch, stepSeq, object, routeId, routeVersionId } = parent;
+      if (how === 'taken over') expect(await claim([parentId])).toHaveLength(1);
+      if (how === 'cancelled') await cancelJobs(sql, { jobIds: [parentId], actor: 'operator:test', reason: 'test' });
+      if (how === 'ended') await storeOne(parent, 'succeeded', succeeded);
+      const first = { routeId, routeVersionId, queue: 'partner-steps' as const, stepCount: 2, maxAttempts: 3 };
+      const of = { branch: 'fresh', parentId, parentEpoch: epoch, parentSeq: stepSeq };
+      const branch = { ...first, ...of, object: object as never, inputs: {} };
+      const outcome = { ...outcomeOf({ ...parent, id: randomUUID(), epoch: 1 }, 'succeeded', succeeded), branch };
+      expect((await storeOutcomes(sql, [outcome], { ...store, token: randomUUID() })).jobs).toEqual([]);
+      expect(await sql`SELECT 1 FROM jobs WHERE parent_job_id = ${parentId}`).toHaveLength(0);
+      await expectSound();
+    },
+  );
+
   test('a stale epoch changes nothing', async () => {
     const stale = await claimOne(0);
     const [taken] = await claim([stale.id]);

@@ -17,6 +17,7 @@ import type { JobCommits, OutcomeStored } from './job-commits.ts';
 import type { Lease } from './lease-keeper.ts';
 import { claimedPosition, type JobPosition, type NextStep, nextMove, nextPosition } from './next-move.ts';
 import { stepErrorCode, type TriedStep, type TryParts, tryStep } from './try-step.ts';
+import type { UnwrittenBranch } from './unwritten-branch.ts';
 
 export interface WalkParts extends TryParts {
   readonly routes: RouteCache;
@@ -34,6 +35,8 @@ export interface Walk {
   readonly logger: Logger;
   /** Of a branch: its parent is in the hands of this worker too. */
   readonly isParentHere?: boolean | undefined;
+  /** Of a branch that began without a row. */
+  readonly unwritten?: UnwrittenBranch | undefined;
 }
 
 export type WalkEnd =
@@ -93,7 +96,7 @@ function inBranch(found: FoundRoute, { branch, parentSeq }: ClaimedJob): FoundRo
 
 async function tryTraced(
   parts: WalkParts,
-  { job, lease, stop, span, logger }: Walk,
+  { job, lease, stop, span, logger, unwritten }: Walk,
   found: FoundRoute,
   position: JobPosition,
 ): Promise<TriedStep | 'lease-lost'> {
@@ -101,7 +104,8 @@ async function tryTraced(
   const facts = { step: stepKind, stepSeq, attempt, tenant: job.tenantId, jobId: job.id };
   const step = span.child(`step ${stepKind}`, facts);
   return await endedBy(step, async () => {
-    const tried = await tryStep(parts, { job, found, position, lease: lease.signal, stop, span: step, logger });
+    const request = { job, found, position, lease: lease.signal, stop, span: step, logger, unwritten };
+    const tried = await tryStep(parts, request);
     if (tried === 'lease-lost') step.end({ outcome: 'lost' }, 'LEASE_LOST');
     else {
       const { outcome } = tried;
@@ -139,7 +143,7 @@ async function storeTried(parts: WalkParts, walk: Walk, { found, position, tried
 
 async function storeOutcome(
   parts: WalkParts,
-  { job, stop, span, isParentHere }: Walk,
+  { job, stop, span, isParentHere, unwritten }: Walk,
   toStore: ToStore,
 ): Promise<Stored> {
   const { found, position, tried } = toStore;
@@ -155,7 +159,8 @@ async function storeOutcome(
     isStopping: stop.aborted,
     random: parts.random,
   });
-  const stored = await parts.commits.storeOutcome({
+  const commits = unwritten ?? parts.commits;
+  const stored = await commits.storeOutcome({
     jobId: job.id,
     epoch: job.epoch,
     stepSeq: position.stepSeq,

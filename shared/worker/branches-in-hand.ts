@@ -5,7 +5,8 @@
  *    branches of branches cannot wait for each other.
  * 2. One that has not begun in time is given back, for any worker, without an attempt counted.
  * 3. The parent waits for them as long as its step may take at most; those that go on then wake it as any branch does.
- * 4. The slot is held until the last of them has left this worker's hands.
+ * 4. Those that have no row yet get it before their parent waits no longer: whoever has the parent next finds them.
+ * 5. The slot is held until the last of them has left this worker's hands.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LongshoreError } from '#shared/errors.ts';
@@ -13,6 +14,7 @@ import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import type { BranchState } from '#shared/jobs/start-branches.ts';
 import type { WalkEnd } from './advance-job.ts';
 import type { TryRequest } from './try-step.ts';
+import type { UnwrittenBranch } from './unwritten-branch.ts';
 
 /** Behind a sibling that takes longer, another worker may be free. Less than a lease, which nobody renews before a branch begins. */
 const PATIENCE_MS = 10_000;
@@ -25,8 +27,14 @@ export interface BranchesInHandOptions {
   /** For a parent to wait. */
   readonly longestMs: number;
   /** Runs one as a wake-up would; `undefined` when it came to no end that is known here. */
-  readonly carry: (branch: ClaimedJob, at: CarryAt) => Promise<WalkEnd | undefined>;
+  readonly carry: (branch: BranchInHand, at: CarryAt) => Promise<WalkEnd | undefined>;
   readonly wakeParent: (jobId: string) => Promise<void>;
+}
+
+export interface BranchInHand {
+  readonly job: ClaimedJob;
+  /** Undefined: it has its row, and its claim. */
+  readonly unwritten?: UnwrittenBranch | undefined;
 }
 
 interface CarryAt {
@@ -40,7 +48,7 @@ export interface BranchesInHand {
   /** Resolves to what became of those that ended here; the others have another end, or go on. */
   run(
     parent: TryRequest,
-    branches: readonly ClaimedJob[],
+    branches: readonly BranchInHand[],
     askedAtMs: number,
   ): Promise<ReadonlyMap<string, BranchState>>;
   /** The parent has left this worker's hands: resolves when its branches have, too. */
@@ -62,8 +70,8 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
         const branch = waiting.shift();
         if (branch === undefined) return;
         const end = await carry(branch, { askedAtMs, stop: signal, traceparent: span.traceparent });
-        const state = end && stateOf(branch, end);
-        if (state !== undefined) ended.set(branch.id, state);
+        const state = end && stateOf(branch.job, end);
+        if (state !== undefined) ended.set(branch.job.id, state);
       }
       async function runAll(): Promise<void> {
         while (waiting.length > 0) await runNext(stop);
@@ -85,7 +93,10 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
         over.abort();
       });
       await sleep(longestMs, undefined, { signal: AbortSignal.any([over.signal, stop, lease]) }).catch(() => {});
-      if (!over.signal.aborted) running.set(job.id, all);
+      if (!over.signal.aborted) {
+        running.set(job.id, all);
+        if (!lease.aborted) await writeRows(branches.filter(({ job: { id } }) => !ended.has(id)));
+      }
       return ended;
     },
     async letGo(parentId) {
@@ -100,6 +111,11 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
 
 function givenBack(): LongshoreError {
   return new LongshoreError('BRANCH_GIVEN_BACK', 'The branch had not begun behind its siblings.');
+}
+
+/** What cannot be written is not this worker's any more. */
+async function writeRows(branches: readonly BranchInHand[]): Promise<void> {
+  await Promise.allSettled(branches.map(({ unwritten }) => unwritten?.write()));
 }
 
 /** The list can grow meanwhile. */

@@ -315,6 +315,84 @@ describe('in the hands of the parent’s worker', () => {
     expect(claims).toEqual([claim, claim]);
   });
 
+  test('one has no row before its first outcome, and its file counts it only where it goes on', async () => {
+    const id = await seed([parallel()]);
+    const isFree = Promise.withResolvers<void>();
+    const runner = startRunner({
+      stage: async () => isFree.promise.then(() => ({ type: 'succeeded' as const })),
+      deliver: async () => ({ type: 'wait', afterMs: 60_000, reason: 'breaker-open' }),
+    });
+    const handled = handle(runner, id);
+    await until(async () => stateOf(await readJobs()).archive === 'WAITING');
+    expect(stateOf(await readJobs())).toEqual({ main: 'RUNNING', archive: 'WAITING' });
+    expect(await readFile()).toMatchObject({ open: 2 });
+    isFree.resolve();
+    await handled;
+    expect(stateOf(await readJobs())).toEqual({ main: 'WAITING', archive: 'WAITING', bank: 'WAITING' });
+    expect(await readFile()).toMatchObject({ open: 3 });
+  });
+
+  test('what a branch writes under its job finds a row, which is this worker’s', async () => {
+    const id = await seed([
+      { parallel: { branches: { one: [{ stage: {} }], other: [{ stage: {} }], third: [{ deliver: {} }] } } },
+    ]);
+    const seen: unknown[] = [];
+    const runner = startRunner({
+      stage: async ({ effects, job }) => {
+        await effects.begin(0);
+        await effects.write(0, 'DONE', {});
+        const rows = await sql`
+          SELECT state, epoch, step_attempts AS attempts, step_tries AS tries, worker, lease_until > now() AS live
+          FROM jobs WHERE id = ${job.id}`;
+        seen.push(...rows);
+        return { type: 'succeeded' };
+      },
+    });
+    await handle(runner, id);
+    const row = { state: 'RUNNING', epoch: 1, attempts: 1, tries: 1, worker: 'test/1', live: true };
+    expect(seen).toEqual([row, row]);
+    const branches = await sql`SELECT state, epoch, step_tries AS tries FROM jobs WHERE branch IS NOT NULL`;
+    expect(branches).toEqual(Array.from({ length: 3 }, () => ({ state: 'SUCCEEDED', epoch: 1, tries: 1 })));
+    expect(await sql`SELECT stage, epoch FROM effects`).toEqual(
+      Array.from({ length: 2 }, () => ({ stage: 'DONE', epoch: 1 })),
+    );
+  });
+
+  test('one that was begun by a worker that died before its first outcome is made again under the same id, and knows it', async () => {
+    const id = await seed([parallel()]);
+    const tries: (readonly [id: string, isFirstTry: boolean])[] = [];
+    const isFree = Promise.withResolvers<void>();
+    const died = startRunner({
+      stage: async ({ job, step }) => {
+        tries.push([job.id, step.isFirstTry]);
+        await isFree.promise;
+        return { type: 'succeeded', output: { of: 'the one that died' } };
+      },
+    });
+    const handled = handle(died, id);
+    await until(async () => stateOf(await readJobs()).archive === 'SUCCEEDED');
+    await sql`UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'`;
+    const next = startRunner({
+      stage: async ({ job, step }) => {
+        tries.push([job.id, step.isFirstTry]);
+        return { type: 'succeeded' };
+      },
+    });
+    await runAll(next, [id]);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+    const branchId = (await readJobs()).find(({ branch }) => branch === 'bank')?.id;
+    expect(tries).toEqual([
+      [branchId, true],
+      [branchId, false],
+    ]);
+    // What the first one did is stale by now.
+    isFree.resolve();
+    await handled;
+    expect(await sql`SELECT attempt, outcome FROM attempts WHERE step_kind = 'stage'`).toEqual([
+      { attempt: 1, outcome: 'succeeded' },
+    ]);
+  });
+
   test('they run side by side', async () => {
     const id = await seed([parallel()]);
     const met = Promise.withResolvers<void>();

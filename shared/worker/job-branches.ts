@@ -2,21 +2,27 @@
  * Branches below a step of a claimed job: made from its route, or from another route of the tenant, and run here or woken.
  *
  * 1. New branches whose first step this worker takes begin in its hands (`branches-in-hand.ts`); the others wait for their wake-up.
- * 2. Where all of them ended here, nobody asks the database what became of them; otherwise it is asked again.
+ * 2. At the first try of the step there are none yet: those that begin here need no row for it (`unwritten-branch.ts`). Another route does,
+ *    since the next try goes on with the version that was begun.
+ * 3. Where all of them ended here, nobody asks the database what became of them; otherwise it is asked again.
  */
+import pLimit from 'p-limit';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
-import { effectSeed } from '#shared/jobs/job-id.ts';
+import { effectSeed, madeAt } from '#shared/jobs/job-id.ts';
 import { newJob } from '#shared/jobs/new-job.ts';
 import type { BranchState, NewBranch } from '#shared/jobs/start-branches.ts';
+import { FIRST_EPOCH } from '#shared/jobs/store-outcomes.ts';
 import type { StepBranches, StepClass } from '#shared/steps/step-context.ts';
-import type { BranchesInHand } from './branches-in-hand.ts';
+import type { BranchesInHand, BranchInHand } from './branches-in-hand.ts';
 import type { AskedBranches, JobCommits } from './job-commits.ts';
+import type { Lease } from './lease-keeper.ts';
 import type { JobPosition } from './next-move.ts';
 import type { TryRequest } from './try-step.ts';
+import { createUnwrittenBranch } from './unwritten-branch.ts';
 
 /** Levels of routes that run each other. */
 const MOST_LEVELS = 5;
@@ -24,10 +30,16 @@ const MOST_LEVELS = 5;
 export interface JobBranchesOptions {
   readonly sql: Sql;
   readonly routes: Pick<RouteCache, 'find'>;
-  readonly commits: Pick<JobCommits, 'startBranches'>;
+  readonly commits: Pick<JobCommits, 'startBranches' | 'storeOutcome'>;
   readonly kinds: ReadonlySet<string>;
   readonly workerClass: StepClass;
   readonly inHand: BranchesInHand;
+  readonly hold: (branch: ClaimedJob, askedAtMs: number) => Lease;
+}
+
+interface Gathered {
+  readonly rows: NewBranch[];
+  readonly answer: Promise<AskedBranches>;
 }
 
 interface Planned {
@@ -36,12 +48,17 @@ interface Planned {
 }
 
 export function createJobBranches(options: JobBranchesOptions) {
-  const { sql, routes, commits, kinds, workerClass, inHand } = options;
+  const { sql, routes, commits, kinds, workerClass, inHand, hold } = options;
 
   return (request: TryRequest, route: CompiledRoute): StepBranches => {
     const { job, position } = request;
 
-    async function ask(branches: readonly NewBranch[]): Promise<AskedBranches> {
+    // One at a time: of two that name one parent, a statement takes the last.
+    const oneByOne = pLimit(1);
+
+    const ask = (branches: readonly NewBranch[]) => oneByOne(() => askNow(branches));
+
+    async function askNow(branches: readonly NewBranch[]): Promise<AskedBranches> {
       const { stepSeq, object, outputs: inputs } = position;
       const started = await commits.startBranches({
         jobId: job.id,
@@ -55,19 +72,65 @@ export function createJobBranches(options: JobBranchesOptions) {
       return started;
     }
 
-    async function start(planned: readonly Planned[], isWaiting: boolean): Promise<readonly BranchState[]> {
-      const branches = planned.map(({ row, isHere }) => ({ ...row, isClaimed: isHere && isWaiting }));
-      const started = await ask(branches);
-      if (started.claimed.length === 0) return started.branches;
-      const rows = new Map(branches.map((row) => [row.id, row]));
-      const claimed = started.claimed.flatMap(({ id, epoch }) => {
-        const row = rows.get(id);
-        return row === undefined ? [] : [claimedBranch({ job, position, row, epoch, claimedAt: started.claimedAt })];
+    let gathered: Gathered | undefined;
+
+    /** Those of branches that begin side by side are written together. */
+    function gather(): Gathered {
+      const rows: NewBranch[] = [];
+      const answer = oneByOne(() => {
+        gathered = undefined;
+        return askNow(rows);
       });
-      const ended = await inHand.run(request, claimed, started.askedAtMs);
-      const states = started.branches.map((state) => ended.get(state.jobId) ?? state);
-      const isOver = started.branches.every(({ jobId }) => ended.has(jobId));
-      return isOver ? states : (await ask([])).branches;
+      return { rows, answer };
+    }
+
+    async function writeRow(row: NewBranch): Promise<number> {
+      gathered ??= gather();
+      gathered.rows.push({ ...row, isClaimed: true });
+      const { claimed, askedAtMs } = await gathered.answer;
+      if (claimed.every(({ id }) => id !== row.id))
+        throw new LongshoreError('LEASE_LOST', 'The branch is no longer this worker’s.');
+      return askedAtMs;
+    }
+
+    function unwrittenBranch(row: NewBranch): BranchInHand {
+      const { routeId, routeVersionId, queue, stepCount, maxAttempts, branch } = row;
+      const { stepSeq, object, outputs: inputs } = position;
+      const first = { routeId, routeVersionId, queue, stepCount, maxAttempts, branch, object, inputs };
+      const claimed = claimedBranch({ job, position, row, epoch: FIRST_EPOCH, claimedAt: job.claimedAt });
+      const unwritten = createUnwrittenBranch({
+        row: { ...first, parentId: job.id, parentEpoch: job.epoch, parentSeq: stepSeq },
+        lease: request.lease,
+        writeRow: () => writeRow(row),
+        hold: (askedAtMs) => hold(claimed, askedAtMs),
+        storeOutcome: (outcome) => commits.storeOutcome(outcome),
+      });
+      return { job: claimed, unwritten };
+    }
+
+    async function start(planned: readonly Planned[], isWaiting: boolean): Promise<readonly BranchState[]> {
+      const isUnwritten = ({ isHere, row }: Planned) =>
+        isHere && isWaiting && row.branch !== null && position.tries === 1 && !job.sharesPlace;
+      const unwritten = planned.filter(isUnwritten).map(({ row }) => unwrittenBranch(row));
+      const rows = planned.flatMap((each) =>
+        isUnwritten(each) ? [] : [{ ...each.row, isClaimed: each.isHere && isWaiting }],
+      );
+      const started = rows.length === 0 ? undefined : await ask(rows);
+      const branches = [...unwritten, ...(started === undefined ? [] : claimedIn(started, rows))];
+      if (branches.length === 0) return started?.branches ?? [];
+      const ended = await inHand.run(request, branches, started?.askedAtMs ?? 0);
+      if (planned.every(({ row }) => ended.has(row.id))) return [...ended.values()];
+      const there = (await ask([])).branches;
+      // One that could not be written is made again.
+      const missing = planned.filter(({ row }) => there.every(({ branch }) => branch !== row.branch));
+      return [...there, ...missing.map(({ row }) => unknownState(row))];
+    }
+
+    function claimedIn({ claimed, claimedAt }: AskedBranches, rows: readonly NewBranch[]): BranchInHand[] {
+      return claimed.flatMap(({ id, epoch }) => {
+        const row = rows.find((each) => each.id === id);
+        return row === undefined ? [] : [{ job: claimedBranch({ job, position, row, epoch, claimedAt }) }];
+      });
     }
 
     function branchOf(
@@ -81,7 +144,10 @@ export function createJobBranches(options: JobBranchesOptions) {
         ...first
       } = newJob(
         { routeId, routeVersionId, route: { ...compiled, priority: job.lane } },
-        { isLarge: job.isLarge, priority: job.lane, of: [effectSeed(job.id), position.stepSeq, branch] },
+        {
+          ...{ isLarge: job.isLarge, priority: job.lane, madeAt: madeAt(job.id) },
+          of: [effectSeed(job.id), position.stepSeq, branch],
+        },
       );
       const isHere = compiled.steps[0]?.classOf(job.isLarge) === workerClass && kinds.has(first.stepKind);
       return { row: { ...first, branch }, isHere };
@@ -129,6 +195,10 @@ interface ToClaim {
   readonly claimedAt: Date;
 }
 
+function unknownState({ id, branch }: NewBranch): BranchState {
+  return { jobId: id, branch, state: 'PENDING', code: null, cause: null, message: null, quietMs: 0, outputs: {} };
+}
+
 /** As a claim would answer it: of its file all is known from its parent. */
 function claimedBranch({ job, position, row, epoch, claimedAt }: ToClaim): ClaimedJob {
   return {
@@ -144,7 +214,7 @@ function claimedBranch({ job, position, row, epoch, claimedAt }: ToClaim): Claim
     stepSeq: 0,
     stepKind: row.stepKind,
     stepAttempts: 1,
-    stepTries: 1,
+    stepTries: position.tries === 1 ? 1 : 2,
     maxAttempts: row.maxAttempts,
     object: position.object,
     branch: row.branch,

@@ -47,6 +47,8 @@ export interface LeasedWork<Row> {
   readonly spanName: string;
   /** Undefined: there is nothing to do. */
   readonly claim: (id: string) => Promise<Claim<Row>>;
+  /** In place of a lease of its own. */
+  readonly lease?: Lease | undefined;
   readonly fileIdOf: (row: Row) => string;
   /** For every log line and span of this row. */
   readonly factsOf: (row: Row) => SpanFacts;
@@ -124,7 +126,7 @@ export function createLeasedRunner(options: LeasedRunnerOptions): LeasedRunner {
           span,
           logger: logger.child(facts),
           async underLease(during) {
-            const lease = keeper.hold(work.kind, row, askedAtMs);
+            const lease = work.lease ?? keeper.hold(work.kind, row, askedAtMs);
             try {
               return await during(lease);
             } finally {

@@ -37,6 +37,7 @@ import type { JobMetrics } from './job-metrics.ts';
 import type { LateReplicas } from './late-replicas.ts';
 import { createLeasedRunner, type LeasedWork, type WakeUpMessage } from './leased-runner.ts';
 import { idempotencyKey, type JobPosition } from './next-move.ts';
+import type { UnwrittenBranch } from './unwritten-branch.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
@@ -116,11 +117,11 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const inHand = createBranchesInHand({
     spares: options.slots ?? 32,
     longestMs: stepDeadlineMs / 2,
-    async carry(branch, { askedAtMs, ...at }) {
+    async carry({ job, unwritten }, { askedAtMs, ...at }) {
       let end: WalkEnd | undefined;
-      const claim = async () => ({ row: branch, askedAtMs });
-      const work = { ...jobWork, claim, run: runOf({ isParentHere: true, onEnd: (known) => (end = known) }) };
-      await leased.handle(work, { id: branch.id, ...at });
+      const claim = async () => ({ row: job, askedAtMs });
+      const run = runOf({ isParentHere: true, unwritten, onEnd: (known) => (end = known) });
+      await leased.handle({ ...jobWork, claim, run, lease: unwritten?.lease }, { id: job.id, ...at });
       return end;
     },
     wakeParent: (jobId) => commits.wakeParent(jobId),
@@ -158,7 +159,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     textsFor: ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob) => ({
       index: (text: string) => duringStep(() => indexFile(sql, text, { jobId, epoch, tenantId, fileId })),
     }),
-    branchesFor: createJobBranches({ sql, routes, commits, kinds: new Set(options.kinds.keys()), workerClass, inHand }),
+    branchesFor: createJobBranches({
+      ...{ sql, routes, commits, kinds: new Set(options.kinds.keys()), workerClass, inHand },
+      hold: (branch, askedAtMs) => keeper.hold('job', branch, askedAtMs),
+    }),
     metrics,
     now,
     random,
@@ -172,10 +176,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     run: runOf({}),
   };
 
-  function runOf({ isParentHere, onEnd }: HowToRun): LeasedWork<ClaimedJob>['run'] {
+  function runOf({ isParentHere, unwritten, onEnd }: HowToRun): LeasedWork<ClaimedJob>['run'] {
     return async (job, { underLease, stop, span, logger: jobLogger }) => {
       try {
-        const walk = { job, stop, span, logger: jobLogger, isParentHere };
+        const walk = { job, stop, span, logger: jobLogger, isParentHere, unwritten };
         const end = await underLease((lease) => advanceJob(walking, { ...walk, lease }));
         onEnd?.(end);
         countJob(metrics, job, end);
@@ -229,6 +233,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
 
 interface HowToRun {
   readonly isParentHere?: boolean;
+  readonly unwritten?: UnwrittenBranch | undefined;
   readonly onEnd?: (end: WalkEnd) => void;
 }
 

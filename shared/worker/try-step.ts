@@ -35,6 +35,7 @@ import type { JobMetrics } from './job-metrics.ts';
 import { awaitReplica, type LateReplicas } from './late-replicas.ts';
 import { fileLocation, idempotencyKey, type JobPosition } from './next-move.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
+import { afterRow, type UnwrittenBranch } from './unwritten-branch.ts';
 
 /** The release wakes the job; once a day it is told again that it waits. */
 const HELD_MS = 86_400_000;
@@ -73,6 +74,8 @@ export interface TryRequest {
   readonly stop: AbortSignal;
   readonly span: Span;
   readonly logger: Logger;
+  /** Of a branch that began without a row. */
+  readonly unwritten?: UnwrittenBranch | undefined;
 }
 
 export interface TriedStep {
@@ -148,12 +151,14 @@ function contextOf(
   route: CompiledRoute,
   step: CompiledStep,
 ): Omit<StepContext<unknown>, 'signal'> {
-  const { job, position, span, logger } = request;
+  const { job, position, span, logger, unwritten } = request;
   const { id, tenantId, fileId, generation, isLarge } = job;
   const { key, name, sizeBytes, receivedAt, head, depth } = job.file;
   const { stepSeq, stepKind, attempt, tries, object, isReleased, held, outputs } = position;
   // The lost region may have tried it, and its row may not say so.
   const isFirstTry = tries === 1 && generation === 1 && lateReplicas?.mayCome(receivedAt) !== true;
+  const branches = branchesFor?.(request, route);
+  const issueReceipt = receiptFor?.(job, position);
   const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
   return {
     options: step.options,
@@ -168,14 +173,18 @@ function contextOf(
     store,
     useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
     targets: targetsOf?.(tenantId),
-    records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
-    ...(job.sharesPlace && { places: placesFor(job) }),
-    branches: branchesFor?.(request, route),
-    effects: effectLogFor(job, position),
-    products: productsFor(job),
-    texts: textsFor(job),
-    issueReceipt: receiptFor?.(job, position),
-    transferLog: transferLogFor(job, position),
+    records: route.records && {
+      layout: route.records,
+      failJobAt: route.failJobAt,
+      store: afterRow(recordStoreFor(job, span), unwritten),
+    },
+    ...(job.sharesPlace && { places: afterRow(placesFor(job), unwritten) }),
+    branches: branches && afterRow(branches, unwritten),
+    effects: afterRow(effectLogFor(job, position), unwritten),
+    products: afterRow(productsFor(job), unwritten),
+    texts: afterRow(textsFor(job), unwritten),
+    issueReceipt: issueReceipt && afterRow(issueReceipt, unwritten),
+    transferLog: afterRow(transferLogFor(job, position), unwritten),
     bucketNames,
     now: job.claimedAt,
     logger: logger.child({ step: stepKind, attempt }),

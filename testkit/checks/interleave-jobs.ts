@@ -94,7 +94,13 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     return scene;
   }
 
-  function storeOne(sql: Sql, job: ClaimedJob, outcome: StoredOutcome['outcome'], next: NextMove) {
+  function storeOne(
+    sql: Sql,
+    job: ClaimedJob,
+    outcome: StoredOutcome['outcome'],
+    next: NextMove,
+    branch?: StoredOutcome['branch'],
+  ) {
     const error = { code: 'DELIVERY_ERROR', cause: 'OBJECT_STORE_UNAVAILABLE', message: 'The store did not answer.' };
     const row: StoredOutcome = {
       jobId: job.id,
@@ -107,6 +113,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       startedAt: new Date(),
       durationMs: 1,
       next,
+      branch,
       ...(outcome === 'succeeded' || outcome === 'wait' ? {} : { error }),
     };
     return storeOutcomes(sql, [row], { ...storeOptions, token: randomUUID() });
@@ -295,11 +302,23 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     return scene;
   }
 
+  /** Of a third branch, which is in the hands of the parent's worker and has no row. */
+  function storeUnwritten(sql: Sql, { parent, one }: BranchScene, outcome: StoredOutcome['outcome'], next: NextMove) {
+    const { routeId, routeVersionId } = parent;
+    const of = { parentId: parent.id, parentEpoch: parent.epoch, parentSeq: parent.stepSeq };
+    const row = { routeId, routeVersionId, queue: 'partner-steps' as const, stepCount: 1, maxAttempts: 3 };
+    const third = { ...one, id: '0190a000-0000-8000-8000-000000000003', epoch: 1 };
+    return storeOne(sql, third, outcome, next, { ...row, ...of, branch: 'third', object: OBJECT, inputs: {} });
+  }
+
   const BRANCH_TRANSITIONS: Record<string, (sql: Sql, scene: BranchScene) => Promise<unknown>> = {
     'the step starts its branches again': startAll,
     'the parent waits for its branches': (sql, { parent }) => storeOne(sql, parent, 'wait', WAITS),
     'one branch succeeds': (sql, { one }) => storeOne(sql, one, 'succeeded', { type: 'succeeded' }),
     'the other branch fails': (sql, { other }) => storeOne(sql, other, 'failed', { type: 'failed' }),
+    'a branch without a row succeeds': (sql, scene) => storeUnwritten(sql, scene, 'succeeded', { type: 'succeeded' }),
+    'a branch without a row is to be tried again': (sql, scene) =>
+      storeUnwritten(sql, scene, 'retry', { type: 'later', delayMs: 0, countsAttempt: true, reason: 'retry' }),
     'a join is decided': (sql, { parent }) => wakeParents(sql, [parent.id], { actor: 'w' }),
     'an operator cancels the parent': (sql, { parent }) =>
       cancelJobs(sql, { jobIds: [parent.id], actor: 'operator:test', reason: 'test' }),
@@ -331,9 +350,13 @@ export function interleaveJobs(endings: readonly Ending[]): void {
             await finishBranches(scene);
             const rest = await findRowViolations(observer, { isAtRest: true });
             expect(rest, `${a} | ${b}, then everything ends`).toEqual([]);
-            const made =
-              await observer`SELECT branch FROM jobs WHERE parent_job_id = ${scene.parent.id} ORDER BY branch`;
-            expect(made, `${a} | ${b}`).toEqual([{ branch: 'one' }, { branch: 'other' }]);
+            const made = await observer<{ branch: string }[]>`
+              SELECT branch FROM jobs WHERE parent_job_id = ${scene.parent.id} ORDER BY branch`;
+            const third = made.length === 3 ? ['third'] : [];
+            expect(
+              made.map(({ branch }) => branch),
+              `${a} | ${b}`,
+            ).toEqual(['one', 'other', ...third]);
           }
         });
       }
