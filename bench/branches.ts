@@ -3,7 +3,9 @@
  *
  * 1. The steps do nothing. Both routes run through the job engine on the PostgreSQL of `npm start`, on disk, in turn, in one process;
  *    wake-ups go straight back to the engine.
- * 2. A branch is a job below its own: it is created, claimed and stored, and the last one wakes the job above.
+ * 2. A branch is a job below its own, whose row comes with its first outcome.
+ * 3. The tables have a history: PostgreSQL reads small ones whole, now for one route and now for the other. Autovacuum is off, since its
+ *    processor time would count for the round that it falls into.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,6 +19,7 @@ import { parallelStep } from '#shared/steps/parallel/run.ts';
 import { createTestRunner, type FakeStep } from '#testkit/beds/job-runner.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { connectForBench } from './connect-for-bench.ts';
+import { insertFinishedFiles } from './finished-files.ts';
 import { round } from './fleet-requests.ts';
 import { cpuMs } from './read-metrics.ts';
 
@@ -39,6 +42,8 @@ type Shape = keyof typeof SHAPES;
 export interface BranchesBenchOptions {
   readonly files: number;
   readonly rounds: number;
+  /** Files that ended before. */
+  readonly finished: number;
   readonly json: boolean;
 }
 
@@ -66,8 +71,11 @@ export async function runBranchesBench(options: BranchesBenchOptions): Promise<v
   }
 }
 
-async function measure(sql: Sql, postgres: number, { files, rounds }: BranchesBenchOptions) {
-  await seedRoutes(sql, { routes: [] });
+async function measure(sql: Sql, postgres: number, { files, rounds, finished }: BranchesBenchOptions) {
+  await seedRoutes(sql);
+  await sql`ALTER SYSTEM SET autovacuum = off`;
+  await sql`SELECT pg_reload_conf()`;
+  await insertFinishedFiles(sql, 'acme', finished, finished + 1);
   const costs: Record<Shape, Cost[]> = { inLine: [], parallel: [] };
   for (let index = 0; index < rounds; index += 1) {
     for (const shape of index % 2 === 0 ? (['inLine', 'parallel'] as const) : (['parallel', 'inLine'] as const))
@@ -75,7 +83,7 @@ async function measure(sql: Sql, postgres: number, { files, rounds }: BranchesBe
   }
   const [inLine, parallel] = [median(costs.inLine), median(costs.parallel)];
   return {
-    ...{ files, rounds, inLine, parallel },
+    ...{ files, rounds, finished, inLine, parallel },
     statements: round(parallel.statements / inLine.statements),
     postgresCpu: round(parallel.postgresCpuMs / inLine.postgresCpuMs),
     wanted: 1.3,
@@ -139,7 +147,7 @@ function describe(result: Awaited<ReturnType<typeof measure>>): string {
   const line = (name: string, { statements, postgresCpuMs, workerCpuMs }: Cost) =>
     `${name}  ${statements} statements a file, PostgreSQL ${postgresCpuMs} ms, worker ${workerCpuMs} ms`;
   return [
-    `${result.rounds} rounds of ${result.files} files with ${STEPS} steps each way`,
+    `${result.rounds} rounds of ${result.files} files with ${STEPS} steps each way, ${result.finished} files in the tables`,
     line('in line ', result.inLine),
     line('parallel', result.parallel),
     `parallel over in line: statements ${result.statements}, PostgreSQL's CPU ${result.postgresCpu} (wanted ${result.wanted})`,

@@ -200,6 +200,7 @@ program
   .description('statements and processor time of PostgreSQL for five parallel steps, against the same five in line')
   .option('--files <count>', 'files of a round', positiveInteger, 500)
   .option('--rounds <count>', 'rounds of each way, of which the median counts', positiveInteger, 3)
+  .option('--finished <count>', 'files that ended before', positiveInteger, 50_000)
   .option('--json', 'print one JSON object', false)
   .action(async (options: BranchesBenchOptions) => {
     const { runBranchesBench } = await import('./branches.ts');

@@ -357,6 +357,9 @@ function freshBranches(sql: Sql, options: StoreOptions) {
           ${options.worker}, ${options.service}, j.begun_at, j.begun_at, ${MOVED.values(sql, options)}
         FROM planned j JOIN input i ON i."jobId" = j.id LEFT JOIN admitted a ON a.id = j.id ORDER BY j.id
         ON CONFLICT DO NOTHING RETURNING *),
+      created_by_parent AS MATERIALIZED (
+        SELECT parent_job_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('job', id, 'branch', branch)) ORDER BY id) AS branches
+        FROM created GROUP BY parent_job_id),
       moved AS MATERIALIZED (
         SELECT * FROM updated UNION ALL SELECT j.*, true, ${outcomeColumns(sql)} FROM created j JOIN input i ON i."jobId" = j.id),`,
     /** Of a file in one statement: branches that ended, less those that begin and go on. */
@@ -365,9 +368,7 @@ function freshBranches(sql: Sql, options: StoreOptions) {
       SELECT 'job.branched' AS type, p.tenant_id, p.file_id, p.id AS job_id,
         jsonb_build_object('step', p.step_kind, 'seq', p.step_seq, 'generation', p.generation, 'branches', c.branches) AS detail,
         '{events}'::text[] AS topics
-      FROM found p JOIN (
-        SELECT parent_job_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('job', id, 'branch', branch)) ORDER BY id) AS branches
-        FROM created GROUP BY parent_job_id) AS c ON p.is_parent AND c.parent_job_id = p.id
+      FROM created_by_parent c JOIN found p ON p.is_parent AND p.id = c.parent_job_id
       UNION ALL`,
   };
 }

@@ -6,7 +6,7 @@ import type { WalkEnd } from './advance-job.ts';
 import { type BranchesInHandOptions, createBranchesInHand } from './branches-in-hand.ts';
 import type { TryRequest } from './try-step.ts';
 
-const branchesNamed = (...names: string[]) => names.map((id) => ({ id, branch: id }) as ClaimedJob);
+const branchesNamed = (...names: string[]) => names.map((id) => ({ job: { id, branch: id } as ClaimedJob }));
 const SUCCEEDED = {
   type: 'stored',
   move: 'succeeded',
@@ -31,7 +31,7 @@ function startBed({ spares, longestMs = 60_000, patienceMs = 60_000 }: Bed) {
   const ends = new Map<string, (end: WalkEnd | undefined) => void>();
   const inHand = createBranchesInHand({
     ...{ spares, longestMs, patienceMs },
-    carry({ id }, { stop }) {
+    carry({ job: { id } }, { stop }) {
       if (stop.aborted) {
         givenBack.push(`${id} ${stop.reason.code}`);
         return Promise.resolve(undefined);

@@ -68,7 +68,7 @@ export async function seedFiles(sql: Sql, options: SeedFilesOptions = {}): Promi
     jobs: routes.map(({ routeId, routeVersionId }) => {
       const route = compiled.get(routeVersionId);
       if (route === undefined) throw new Error('the route was not seeded');
-      return { ...newJob({ routeId, routeVersionId, route }, { isLarge, priority: 'standard' }), id: randomUUID() };
+      return newJob({ routeId, routeVersionId, route }, { isLarge, priority: 'standard' });
     }),
   }));
   return await routeFiles(sql, decisions, 'test', {
