@@ -67,14 +67,19 @@ export interface StoredOutcome {
 }
 
 /** The rest of a branch's row is its parent's, or its outcome's. */
-export interface BranchRow extends Pick<NewJob, 'routeId' | 'routeVersionId' | 'queue' | 'stepCount' | 'maxAttempts'> {
-  readonly branch: string | null;
-  readonly parentId: string;
-  readonly parentEpoch: number;
-  readonly parentSeq: number;
-  /** The parent's bytes as they are now. */
+export interface BranchRow extends Pick<NewJob, 'queue' | 'stepCount' | 'maxAttempts'> {
+  readonly branch: string;
+  readonly parent: BranchingJob;
+}
+
+/** The same for all branches of a step. */
+export interface BranchingJob {
+  readonly id: string;
+  readonly epoch: number;
+  readonly stepSeq: number;
+  /** Its bytes as they are now. */
   readonly object: ObjectLocation;
-  /** Outputs of the parent's steps, by kind. */
+  /** Outputs of its steps, by kind. */
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
@@ -187,9 +192,20 @@ function passOn(sql: Sql, lines: JobLine[], { window = ADMISSION_WINDOW, service
   return giveTurns(sql, lines, { window, actor: service }).catch(() => []);
 }
 
-function toRow({ traceparent: _traceparent, isParentHere: _isParentHere, next, error, ...outcome }: StoredOutcome) {
+function toRow({
+  traceparent: _traceparent,
+  isParentHere: _isParentHere,
+  next,
+  error,
+  branch,
+  ...outcome
+}: StoredOutcome) {
+  const { parent, ...row } = branch ?? {};
   return {
     ...outcome,
+    ...row,
+    parentId: parent?.id,
+    parentEpoch: parent?.epoch,
     code: error?.code,
     cause: error?.cause,
     message: error?.message,
@@ -204,13 +220,15 @@ function toRow({ traceparent: _traceparent, isParentHere: _isParentHere, next, e
 }
 
 async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptions): Promise<StoredSet> {
-  const fresh = outcomes.some(({ branch }) => branch !== undefined) ? freshBranches(sql, options) : undefined;
+  const parents = outcomes.flatMap(({ branch }) => branch?.parent ?? []);
+  const fresh = parents.length === 0 ? undefined : freshBranches(sql, parents, options);
   const [row] = await sql<StoredSet[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes.map(toRow))}::text::jsonb) AS r(
         "jobId" uuid, epoch int, "stepSeq" int, "stepKind" text, attempt int, generation int, outcome text,
         code text, cause text, message text, output jsonb, object jsonb, "startedAt" timestamptz, "durationMs" int,
-        move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text, branch jsonb)),
+        move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text ${fresh?.inputColumns ?? sql``})),
+    ${fresh?.parents ?? sql``}
     found AS (
       SELECT j.id, j.tenant_id, j.file_id, i.move, i."nextQueue", j.state = 'RUNNING' AND j.step_seq = i."stepSeq" AS is_open ${fresh?.foundColumns ?? sql``}
       FROM jobs j JOIN ${fresh?.sought ?? sql`input`} i ON j.id = i."jobId" WHERE j.epoch = i.epoch ORDER BY j.id FOR UPDATE OF j),
@@ -324,27 +342,32 @@ function outcomeColumns(sql: Sql) {
  * What a set with branches that have no row (7) has more than another. Their parents are locked together with the jobs that have one, in the
  * order of ids; a branch whose parent is no longer the worker's is absent from the answer like any stale outcome.
  */
-function freshBranches(sql: Sql, options: StoreOptions) {
+function freshBranches(sql: Sql, parents: readonly BranchingJob[], options: StoreOptions) {
+  const distinct = new Map(parents.map((parent) => [`${parent.id} ${parent.epoch}`, parent]));
   return {
+    inputColumns: sql`, "parentId" uuid, "parentEpoch" int, branch text, queue text, "stepCount" int, "maxAttempts" int`,
+    parents: sql`
+      parent_input AS (
+        SELECT * FROM jsonb_to_recordset(${toJsonb([...distinct.values()])}::text::jsonb) AS r(
+          id uuid, epoch int, "stepSeq" int, object jsonb, inputs jsonb)),`,
     sought: sql`(
       SELECT "jobId", epoch, "stepSeq", move, "nextQueue", false AS is_parent FROM input
-      UNION ALL SELECT DISTINCT (branch ->> 'parentId')::uuid, (branch ->> 'parentEpoch')::int, (branch ->> 'parentSeq')::int, NULL, NULL, true
-      FROM input WHERE branch IS NOT NULL)`,
-    foundColumns: sql`, i.is_parent, j.step_seq = i."stepSeq" AS is_at_step, j.state, j.step_seq, j.step_kind, j.run, j.generation, j.is_large, j.lane, j.depth, j.time_zone, j.shares_place`,
+      UNION ALL SELECT id, epoch, "stepSeq", NULL, NULL, true FROM parent_input)`,
+    foundColumns: sql`, i.is_parent, j.step_seq = i."stepSeq" AS is_at_step, j.epoch, j.route_id, j.route_version_id, j.state, j.step_seq, j.step_kind,
+      j.run, j.generation, j.is_large, j.lane, j.depth, j.time_zone, j.shares_place`,
     isNoParent: sql`AND NOT is_parent`,
     planned: sql`
       planned AS MATERIALIZED (
-        SELECT i."jobId" AS id, p.tenant_id, p.file_id, b."routeId" AS route_id, b."routeVersionId" AS route_version_id, p.run, p.generation,
-          p.id AS parent_job_id, p.step_seq AS parent_seq, b.branch, p.depth + 1 AS depth, b.inputs, p.is_large, p.lane,
-          b."stepCount" AS step_count, b."maxAttempts" AS max_attempts, p.time_zone, p.shares_place,
-          now() - i."durationMs" * interval '1 ms' AS begun_at, i.move, i."nextQueue",
-          i."stepSeq" AS step_seq, i."stepKind" AS step_kind, 1 AS step_attempts, 1 AS step_tries, 0 AS retry_count, b.object, b.queue,
-          ${options.token}::uuid AS claim_token, 0 AS wakes, NULL::int AS open_records, NULL::jsonb AS record_summary,
+        SELECT i."jobId" AS id, p.tenant_id, p.file_id, p.route_id, p.route_version_id, p.run, p.generation, p.id AS parent_job_id,
+          p.step_seq AS parent_seq, i.branch, p.depth + 1 AS depth, n.inputs, p.is_large, p.lane, i."stepCount" AS step_count,
+          i."maxAttempts" AS max_attempts, p.time_zone, p.shares_place, now() - i."durationMs" * interval '1 ms' AS begun_at, i.move,
+          i."nextQueue", i."stepSeq" AS step_seq, i."stepKind" AS step_kind, 1 AS step_attempts, 1 AS step_tries, 0 AS retry_count, n.object,
+          i.queue, ${options.token}::uuid AS claim_token, 0 AS wakes, NULL::int AS open_records, NULL::jsonb AS record_summary,
           NULL AS error_code, NULL AS error_cause, NULL AS error_message
-        FROM input i CROSS JOIN LATERAL jsonb_to_record(i.branch) AS b(
-          "routeId" uuid, "routeVersionId" uuid, queue text, "stepCount" int, "maxAttempts" int, branch text, "parentId" uuid, object jsonb, inputs jsonb)
-        JOIN found p ON p.is_parent AND p.id = b."parentId" AND p.state IN ('RUNNING', 'WAITING') AND p.is_at_step
-        WHERE i.branch IS NOT NULL AND i.epoch = ${FIRST_EPOCH}::int AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = i."jobId")),`,
+        FROM found p JOIN parent_input n ON n.id = p.id AND n.epoch = p.epoch
+        JOIN input i ON i."parentId" = p.id AND i."parentEpoch" = p.epoch
+        WHERE p.is_parent AND p.is_at_step AND p.state IN ('RUNNING', 'WAITING') AND i.epoch = ${FIRST_EPOCH}::int
+          AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = i."jobId")),`,
     asking: sql`UNION ALL SELECT id, tenant_id, "nextQueue", 0 FROM planned WHERE move = 'hand-over'`,
     updated: sql`updated`,
     moved: sql`

@@ -309,7 +309,14 @@ describe('claim and outcome', () => {
         ...outcomeOf({ ...parent, id, epoch: 1, stepKind: 'stage' }, outcome, next),
         isParentHere: true,
       });
-      const branch = { ...first, ...at, branch: 'fresh', parentId, parentEpoch: epoch, parentSeq: stepSeq };
+      const { queue, stepCount, maxAttempts } = first;
+      const branch = {
+        queue,
+        stepCount,
+        maxAttempts,
+        branch: 'fresh',
+        parent: { id: parentId, epoch, stepSeq, ...at },
+      };
       const storeBoth = (...outcomes: StoredOutcome[]) =>
         storeOutcomes(sql, outcomes, { ...store, token: randomUUID() });
       const { jobs } = await storeBoth(of(ids.written), { ...of(ids.fresh), branch });
@@ -341,13 +348,12 @@ describe('claim and outcome', () => {
     'a branch without a row stores nothing once its parent is %s',
     async (how) => {
       const parent = await claimOne(0);
-      const { id: parentId, epoch, stepSeq, object, routeId, routeVersionId } = parent;
+      const { id: parentId, epoch, stepSeq, object } = parent;
       if (how === 'taken over') expect(await claim([parentId])).toHaveLength(1);
       if (how === 'cancelled') await cancelJobs(sql, { jobIds: [parentId], actor: 'operator:test', reason: 'test' });
       if (how === 'ended') await storeOne(parent, 'succeeded', succeeded);
-      const first = { routeId, routeVersionId, queue: 'partner-steps' as const, stepCount: 2, maxAttempts: 3 };
-      const of = { branch: 'fresh', parentId, parentEpoch: epoch, parentSeq: stepSeq };
-      const branch = { ...first, ...of, object: object as never, inputs: {} };
+      const first = { branch: 'fresh', queue: 'partner-steps' as const, stepCount: 2, maxAttempts: 3 };
+      const branch = { ...first, parent: { id: parentId, epoch, stepSeq, object: object as never, inputs: {} } };
       const outcome = { ...outcomeOf({ ...parent, id: randomUUID(), epoch: 1 }, 'succeeded', succeeded), branch };
       expect((await storeOutcomes(sql, [outcome], { ...store, token: randomUUID() })).jobs).toEqual([]);
       expect(await sql`SELECT 1 FROM jobs WHERE parent_job_id = ${parentId}`).toHaveLength(0);

@@ -93,13 +93,18 @@ export function createJobBranches(options: JobBranchesOptions) {
       return askedAtMs;
     }
 
-    function unwrittenBranch(row: NewBranch): BranchInHand {
-      const { routeId, routeVersionId, queue, stepCount, maxAttempts, branch } = row;
+    function unwrittenBranch(row: NewBranch, branch: string): BranchInHand {
+      const { queue, stepCount, maxAttempts } = row;
       const { stepSeq, object, outputs: inputs } = position;
-      const first = { routeId, routeVersionId, queue, stepCount, maxAttempts, branch, object, inputs };
       const claimed = claimedBranch({ job, position, row, epoch: FIRST_EPOCH, claimedAt: job.claimedAt });
       const unwritten = createUnwrittenBranch({
-        row: { ...first, parentId: job.id, parentEpoch: job.epoch, parentSeq: stepSeq },
+        row: {
+          branch,
+          queue,
+          stepCount,
+          maxAttempts,
+          parent: { id: job.id, epoch: job.epoch, stepSeq, object, inputs },
+        },
         lease: request.lease,
         writeRow: () => writeRow(row),
         hold: (askedAtMs) => hold(claimed, askedAtMs),
@@ -111,7 +116,10 @@ export function createJobBranches(options: JobBranchesOptions) {
     async function start(planned: readonly Planned[], isWaiting: boolean): Promise<readonly BranchState[]> {
       const isUnwritten = ({ isHere, row }: Planned) =>
         isHere && isWaiting && row.branch !== null && position.tries === 1 && !job.sharesPlace;
-      const unwritten = planned.filter(isUnwritten).map(({ row }) => unwrittenBranch(row));
+      const unwritten = planned.flatMap((each) => {
+        const { branch } = each.row;
+        return branch !== null && isUnwritten(each) ? [unwrittenBranch(each.row, branch)] : [];
+      });
       const rows = planned.flatMap((each) =>
         isUnwritten(each) ? [] : [{ ...each.row, isClaimed: each.isHere && isWaiting }],
       );

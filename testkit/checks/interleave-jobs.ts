@@ -304,11 +304,11 @@ export function interleaveJobs(endings: readonly Ending[]): void {
 
   /** Of a third branch, which is in the hands of the parent's worker and has no row. */
   function storeUnwritten(sql: Sql, { parent, one }: BranchScene, outcome: StoredOutcome['outcome'], next: NextMove) {
-    const { routeId, routeVersionId } = parent;
-    const of = { parentId: parent.id, parentEpoch: parent.epoch, parentSeq: parent.stepSeq };
-    const row = { routeId, routeVersionId, queue: 'partner-steps' as const, stepCount: 1, maxAttempts: 3 };
+    const { id, epoch, stepSeq } = parent;
+    const row = { queue: 'partner-steps' as const, stepCount: 1, maxAttempts: 3 };
+    const of = { ...row, branch: 'third', parent: { id, epoch, stepSeq, object: OBJECT, inputs: {} } };
     const third = { ...one, id: '0190a000-0000-8000-8000-000000000003', epoch: 1 };
-    return storeOne(sql, third, outcome, next, { ...row, ...of, branch: 'third', object: OBJECT, inputs: {} });
+    return storeOne(sql, third, outcome, next, of);
   }
 
   const BRANCH_TRANSITIONS: Record<string, (sql: Sql, scene: BranchScene) => Promise<unknown>> = {
