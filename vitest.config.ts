@@ -29,8 +29,8 @@ function poolOf(name: ProjectName) {
   return {
     pool: name === 'unit' ? ('threads' as const) : ('forks' as const),
     isolate: name !== 'unit' && name !== 'service',
-    // A file of `process` may measure its own.
-    ...(name !== 'unit' && name !== 'process' && { execArgv: YOUNG }),
+    // A file of `process` or `long` may measure its own memory.
+    ...((name === 'service' || name === 'e2e') && { execArgv: YOUNG }),
     maxWorkers: WORKERS[name],
     sequence: { groupOrder: GROUPS[name] },
   };

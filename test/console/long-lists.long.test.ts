@@ -99,7 +99,7 @@ describe.skipIf(noBrowser !== undefined)('long lists (skipped without Chromium)'
       await page.keyboard.press(key);
       await expect.poll(() => page.evaluate(IS_ROW_IN_SIGHT), { timeout: 60_000, message: key }).toBe(true);
     }
-    expect(await page.evaluate('document.activeElement.dataset.index')).toBe('1');
+    await expect.poll(() => page.evaluate('document.activeElement.dataset.index')).toBe('1');
   }, 300_000);
 
   test(`a timeline of ${LINES} lines is read to its end, and at most ${MOST_ROWS} lines are in the document`, async () => {

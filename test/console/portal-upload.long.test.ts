@@ -103,6 +103,7 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
 
       await second.page.getByRole('link', { name: 'Files', exact: true }).click();
       await second.page.getByRole('link', { name: NAME }).click();
+      await second.page.getByRole('heading', { name: NAME }).waitFor();
       await second.page.getByText('received', { exact: true }).waitFor();
     } finally {
       await second.browser.close();
