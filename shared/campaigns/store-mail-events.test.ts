@@ -71,8 +71,8 @@ function event(line: number, eventType: string, own: Partial<MailEvent['detail']
 
 const bounce = (line: number, bounceType: string, of?: string) =>
   event(line, 'Bounce', { bounce: { bounceType, bouncedRecipients: [{ status: '5.1.1' }] } }, of);
-const click = (line: number, link: string, userAgent = 'Firefox') =>
-  event(line, 'Click', { click: { link, userAgent, timestamp: AT } });
+const click = (line: number, link: string, userAgent = 'Firefox', timestamp = AT) =>
+  event(line, 'Click', { click: { link, userAgent, timestamp } });
 
 const rowsOf = () => sql`
   SELECT line, kind, event_key, n FROM (
@@ -101,6 +101,46 @@ test('events in any order, and any number of times, are the same rows', async ()
   const again = await storeMailEvents(sql, backwards);
   expect(new Set(again)).toEqual(new Set(['repeated']));
   expect(await rowsOf()).toEqual(inOrder);
+});
+
+test('clicks before delivery, and on three links within two seconds, are those of machines, in any order and repeated', async () => {
+  const at = (seconds: number) => new Date(Date.parse(AT) + seconds * 1_000).toISOString();
+  const clickAt = (line: number, link: string, seconds: number) =>
+    click(line, `https://${link}.example/`, 'Firefox', at(seconds));
+  const events = () => [
+    event(1, 'Delivery'),
+    ...[clickAt(1, 'a', 60), clickAt(1, 'b', 60.5), clickAt(1, 'c', 61.9), clickAt(1, 'd', 63.8), clickAt(1, 'a', 70)],
+    // Two links, and one of them twice.
+    ...[clickAt(2, 'a', 60), clickAt(2, 'b', 60.1), clickAt(2, 'a', 60.2)],
+    ...[clickAt(3, 'a', -5), clickAt(3, 'a', 5), event(3, 'Delivery')],
+    ...[clickAt(4, 'a', 1), clickAt(4, 'b', 2.1), clickAt(4, 'c', 3.2)],
+  ];
+  const clicks = async () => (await rowsOf()).filter(({ kind }) => String(kind).endsWith('clicked'));
+  await storeMailEvents(sql, events());
+  const together = await clicks();
+  const count = (line: string, kind: string) => together.filter((row) => row.line === line && row.kind === kind).length;
+  expect([1, 2, 3, 4].map((line) => [count(`${line}`, 'clicked'), count(`${line}`, 'machine_clicked')])).toEqual([
+    [2, 3],
+    [3, 0],
+    [1, 1],
+    [3, 0],
+  ]);
+  expect(together.filter(({ line }) => line === null).map(({ kind, n }) => [kind, n])).toEqual([
+    ['clicked', '0'],
+    ['clicked', '9'],
+    ['machine_clicked', '1'],
+    ['machine_clicked', '3'],
+  ]);
+  for (const order of [events, () => events().reverse()]) {
+    campaignId = await seedCampaign();
+    for (const each of order()) await storeMailEvents(sql, [each]);
+    expect(await clicks()).toEqual(together);
+    expect(new Set(await storeMailEvents(sql, order()))).toEqual(new Set(['repeated']));
+    expect(await clicks()).toEqual(together);
+    campaignId = await seedCampaign();
+    await Promise.all(order().map((each) => storeMailEvents(sql, [each])));
+    expect(await clicks()).toEqual(together);
+  }
 });
 
 test('events without our tags, of another campaign, another line or another address count for nothing', async () => {

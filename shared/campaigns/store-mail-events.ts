@@ -6,6 +6,7 @@
  *    campaigns for two weeks.
  * 3. Soft bounces are counted in a statement of its own, after they are stored: of two that come side by side the later one sees both.
  * 4. Past its sender's limits a campaign is held, whoever stores the event that says so.
+ * 5. Clicks of machines are told by their user agent, or by what else is known of the message (`machine-clicks.ts`).
  *
  * Out: for each event whether it was `new`, `repeated` or `unknown`. Events: `mail.bounced`, `mail.complained`; `campaign.changed`
  * where one is held.
@@ -15,6 +16,7 @@ import { repeatOnDeadlock, runSet, toJsonb } from '#shared/db/run-statements.ts'
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { controlCampaign } from './campaign-store.ts';
+import { moveMachineClicks } from './machine-clicks.ts';
 import { addressHash, domainOf } from './mail-address.ts';
 
 export type MailEventOutcome = 'new' | 'repeated' | 'unknown';
@@ -49,6 +51,10 @@ export async function storeMailEvents(sql: Sql, events: readonly MailEvent[]): P
     [...stored.values()].filter(({ isNew, kind }) => isNew && GUARDED.has(kind)).map(({ campaignId }) => campaignId),
   );
   for (const campaignId of guarded) await guard(sql, campaignId);
+  await moveMachineClicks(
+    sql,
+    [...known].flatMap(([key, fact]) => (stored.has(key) && TELLS_OF_CLICKS.has(fact.kind) ? [fact] : [])),
+  );
   await suppressSoft(
     sql,
     [...stored].flatMap(([key, { kind, tenantId }]) => {
@@ -62,6 +68,7 @@ export async function storeMailEvents(sql: Sql, events: readonly MailEvent[]): P
   });
 }
 
+const TELLS_OF_CLICKS: ReadonlySet<string> = new Set(['clicked', 'machine_clicked', 'delivered']);
 const GUARDED: ReadonlySet<string> = new Set(['bounced_hard', 'complained']);
 const KINDS: Readonly<Record<string, string>> = {
   Send: 'accepted',
@@ -143,7 +150,10 @@ function storeSet(sql: Sql, facts: Fact[]): Promise<StoredFact[]> {
       WHERE lower(r.values ->> 'email') = lower(i.address)),
     stored AS (
       INSERT INTO mail_events (campaign_id, line, kind, event_key, tenant_id, message_id, at, detail, address_hash)
-      SELECT "campaignId", line, kind, "eventKey", tenant_id, "messageId", at, detail, hash FROM input
+      SELECT "campaignId", line, kind, "eventKey", tenant_id, "messageId", at, detail, hash FROM input i
+      WHERE NOT (kind = 'clicked' AND EXISTS (
+        SELECT 1 FROM mail_events m WHERE m.campaign_id = i."campaignId" AND m.line = i.line AND m.kind = 'machine_clicked'
+          AND m.event_key = i."eventKey"))
       ORDER BY "campaignId", line, kind, "eventKey"
       ON CONFLICT DO NOTHING RETURNING campaign_id, line, kind, event_key),
     fresh AS (
