@@ -187,7 +187,8 @@ async function applyTestPartner(sql: Sql, baseUrl: string, changes: PartnerChang
     tenant: 'acme',
     name: 'globex',
     baseUrl,
-    timeout: '5s',
+    // On busy cores a call to the same process may take long.
+    timeout: '60s',
     operations: {
       validate: {
         ...check('/validate'),
