@@ -114,7 +114,7 @@ describe('from a partner', () => {
   function partner(operation: object = {}): StepTargets {
     const { port } = server.address() as AddressInfo;
     const definition = partnerDocumentSchema.parse({
-      ...{ kind: 'partner', tenant: 'acme', name: 'crm', baseUrl: `http://127.0.0.1:${port}`, timeout: '1s' },
+      ...{ kind: 'partner', tenant: 'acme', name: 'crm', baseUrl: `http://127.0.0.1:${port}`, timeout: '60s' },
       operations: {
         find: {
           ...{ method: 'GET', path: '/customers/{{ record.code }}', idempotent: true },

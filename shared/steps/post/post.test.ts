@@ -59,7 +59,7 @@ const REPLY = { output: { reference: 'id' }, referenceFrom: 'id' };
 function post(object: ObjectLocation, operations: Record<string, object>, request: Record<string, unknown> = {}) {
   const { port } = server.address() as AddressInfo;
   const definition = partnerDocumentSchema.parse({
-    ...{ kind: 'partner', tenant: 'acme', name: 'coupon-desk', baseUrl: `http://127.0.0.1:${port}/v1`, timeout: '1s' },
+    ...{ kind: 'partner', tenant: 'acme', name: 'coupon-desk', baseUrl: `http://127.0.0.1:${port}/v1`, timeout: '5s' },
     auth: { type: 'static', secret: 'desk', prefix: 'Bearer ' },
     operations: Object.fromEntries(
       Object.entries(operations).map(([name, operation]) => [name, { method: 'POST', path: `/${name}`, ...operation }]),
