@@ -9,29 +9,36 @@ import { repeatOnDeadlock, toJsonb } from '#shared/db/run-statements.ts';
 const LINKS = 3;
 const WITHIN = '2 seconds';
 
+/** Of a mail, an event after which its clicks are looked at again. */
 export interface ClickedMail {
   readonly campaignId: string;
   readonly line: number;
+  readonly kind: string;
+  readonly at: string;
   /** The recipient's, by which clicks are counted. */
   readonly domain: string;
 }
 
 /**
- * After an event of each mail was stored. Of a mail the latest 50 clicks are compared with each other. Two that run side by side move a click
- * once: the row is taken away by one of them.
+ * After events were stored: a click changes what those within two seconds of it are, a delivery those before it. Of them the latest 50 of a mail
+ * are compared. Two that run side by side move a click once: the row is taken away by one of them.
  */
 export async function moveMachineClicks(sql: Sql, mails: readonly ClickedMail[]): Promise<void> {
   if (mails.length === 0) return;
-  const distinct = new Map(mails.map((mail) => [`${mail.campaignId} ${mail.line}`, mail]));
+  const rows = mails.map(({ campaignId, line, kind, at, domain }) => ({ campaignId, line, kind, at, domain }));
   await repeatOnDeadlock(
     () => sql`
     WITH asked AS (
-      SELECT i."campaignId" AS campaign_id, i.line, i.domain
-      FROM jsonb_to_recordset(${toJsonb([...distinct.values()])}::text::jsonb) AS i("campaignId" uuid, line bigint, domain text)),
+      SELECT i."campaignId" AS campaign_id, i.line, i.domain,
+        min(CASE WHEN i.kind = 'delivered' THEN '-infinity' ELSE i.at - ${WITHIN}::text::interval END) AS earliest,
+        max(CASE WHEN i.kind = 'delivered' THEN i.at ELSE i.at + ${WITHIN}::text::interval END) AS latest
+      FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS i("campaignId" uuid, line bigint, kind text, at timestamptz, domain text)
+      GROUP BY 1, 2, 3),
     clicks AS MATERIALIZED (
       SELECT a.domain, e.* FROM asked a CROSS JOIN LATERAL (
         SELECT e.campaign_id, e.line, e.kind, e.event_key, e.at, e.detail ->> 'link' AS link FROM mail_events e
         WHERE e.campaign_id = a.campaign_id AND e.line = a.line AND e.kind IN ('clicked', 'machine_clicked')
+          AND e.at BETWEEN a.earliest AND a.latest
         ORDER BY e.at DESC LIMIT 50) AS e),
     swarms AS MATERIALIZED (
       SELECT s.campaign_id, s.line, s.at FROM clicks s JOIN clicks o USING (campaign_id, line)
