@@ -571,9 +571,14 @@ export const ERROR_CODES = {
   },
   SOURCE_ENTRIES_PASSED_OVER: {
     meaning:
-      'A source was listed, but entries that it showed cannot be read, have names that are refused, or are more than are held at a time. The others are fetched.',
+      'A source was listed, but entries that it showed cannot be read or have names that are refused. The others are fetched.',
+    remedy: 'Ask the partner about the entry in the message. The guide to sources lists what names may not contain.',
+  },
+  SOURCE_BACKLOG: {
+    meaning:
+      'A source was listed, but 200,000 of its files already wait. More are taken by later listings, as files are fetched.',
     remedy:
-      'Ask the partner about the entry in the message. The guide to sources lists what names may not contain; a directory with too many files needs a narrower match, or several sources.',
+      'Nothing has to be done while its pulls complete. If they do not, `longshore pulls --source NAME` shows what they wait for.',
   },
   REMOTE_TLS_REUSE: {
     meaning: 'An FTPS server refused a data connection, usually because it did not resume the TLS session.',

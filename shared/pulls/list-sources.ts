@@ -1,18 +1,19 @@
 /**
  * The engine of sources: a wake-up in, the directory listed, its files seen or triggered.
  *
- * 1. A listing is noted `PAGE` entries a statement. Of its names so many are held as `MOST_HELD_CHARACTERS` says, whatever a server sends.
- * 2. Names that could mean another place, or forge a line, lines that cannot be read, sizes that no file has, a name that comes again as another
- *    file, and names that are not held are passed over, and the source says so.
- * 3. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
+ * 1. A listing is noted `PAGE` entries a statement. A directory with more names than are held is listed several times, each time for a share of
+ *    its names (`gather-listing.ts`).
+ * 2. Names that could mean another place, or forge a line, lines that cannot be read, sizes that no file has, and a name that comes again as
+ *    another file are passed over, and the source says so.
+ * 3. Rows are made only while fewer than `MOST_WAITING` files of the source wait: a server that makes up names without end fills no table, and a
+ *    directory of any size is worked through as its files are fetched.
+ * 4. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { nextCronTime } from '#shared/definitions/cron.ts';
-import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
-import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
@@ -22,6 +23,7 @@ import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-conne
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import { printable } from '#shared/remotes/remote-error.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { addPassedOver, type Gathered, gatherListing, isFileSize, type PassedOver } from './gather-listing.ts';
 import type { PullMetrics } from './pull-metrics.ts';
 import {
   type ClaimedSource,
@@ -48,10 +50,8 @@ export interface SourceLister {
 }
 
 const PAGE = 1_000;
-/** Of one listing. A server that lists without end would take all memory, and with it the transfers of others. */
-const MOST_HELD_CHARACTERS = 30_000_000;
-/** What an entry takes besides its name: some 200,000 short names are held. */
-const ENTRY_CHARACTERS = 120;
+/** Files of one source that were seen and are not fetched. */
+const MOST_WAITING = 200_000;
 const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 900_000;
 /** A file that is not ready is looked at again after this at the latest, however seldom its source is listed. */
@@ -68,7 +68,7 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: REPEAT_FOR_MS });
 
   async function list(claimed: ClaimedSource, source: SourceDocument, connection: RemoteConnection): Promise<Listed> {
-    const facts: ListingFacts = {
+    const facts: Omit<ListingFacts, 'mayAdd'> = {
       ...{
         tenantId: claimed.tenantId,
         name: claimed.name,
@@ -81,24 +81,47 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
       stableMs: 'stable' in source.ready ? source.ready.stable : null,
       ageMs: 'age' in source.ready ? source.ready.age : null,
     };
-    const { files, isReady, passedOver } = await gather(source, connection.list(source.directory));
+    let noted = 0;
+    let left = 0;
+    let room = MOST_WAITING - claimed.waitingFiles;
+    let passedOver: PassedOver | undefined;
+    async function note({ files, isReady }: Gathered): Promise<void> {
+      for (let at = 0; at < files.length; at += PAGE) {
+        const taken = files.slice(at, at + PAGE).map((entry) => ({
+          remotePath: `${source.directory}${entry.name}`,
+          entry,
+          isReady: isReady(entry.name),
+        }));
+        const page = await describe(source, taken, connection);
+        const answer = await ask(() => noteListing(sql, { ...facts, mayAdd: room > 0 }, page, service));
+        if (answer === undefined) throw lostSource(claimed.name);
+        noted += page.length;
+        room -= answer.added;
+        left += answer.left;
+      }
+    }
+    // A server may take longer for its names than the lease lasts.
+    const renewal = setInterval(() => {
+      noteListing(sql, { ...facts, mayAdd: false }, [], service).catch(() => {});
+    }, leaseMs / 4).unref();
+    try {
+      for (let share = 0, shares = 1; share < shares; share += 1) {
+        // Shares differ from listing to listing: where one runs into its deadline, the next one sees other files.
+        const slice = { salt: claimed.epoch, share, shares };
+        const gathered = await gatherListing(source, connection.list(source.directory), slice);
+        ({ shares } = gathered);
+        passedOver = addPassedOver(passedOver, gathered.passedOver);
+        await note(gathered);
+      }
+    } finally {
+      clearInterval(renewal);
+    }
     if (passedOver !== undefined)
       logger.warn(
         { tenant: claimed.tenantId, source: claimed.name, passedOver: passedOver.count },
         'entries of a listing are not taken',
       );
-    let noted = 0;
-    for (let at = 0; at < files.length; at += PAGE) {
-      const taken = files.slice(at, at + PAGE).map((entry) => ({
-        remotePath: `${source.directory}${entry.name}`,
-        entry,
-        isReady: isReady(entry.name),
-      }));
-      const page = await describe(source, taken, connection);
-      if (!(await ask(() => noteListing(sql, facts, page, service)))) throw lostSource(claimed.name);
-      noted += page.length;
-    }
-    return { files: noted, passedOver };
+    return { files: noted, passedOver, left };
   }
 
   return {
@@ -134,7 +157,7 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
         );
         if (used.type === 'used') {
           files = used.result.files;
-          error = passedOverError(used.result.passedOver);
+          error = listedError(used.result);
         } else if (used.type === 'unknown') error = { code: 'REMOTE_UNKNOWN', message: `${used.message}.` };
         else {
           waitMs = used.afterMs;
@@ -196,80 +219,25 @@ interface Taken {
   readonly isReady: boolean;
 }
 
-interface PassedOver {
-  readonly count: number;
-  /** The first: as the server sent it. */
-  readonly example: string;
-}
-
 interface Listed {
   readonly files: number;
   readonly passedOver: PassedOver | undefined;
+  /** New files for which there was no room. */
+  readonly left: number;
 }
 
 /** What is noted of a source whose other files are fetched. */
-function passedOverError(passedOver: PassedOver | undefined): { code: string; message: string } | undefined {
-  if (passedOver === undefined) return undefined;
-  const { count, example } = passedOver;
-  const entries = count === 1 ? '1 entry is' : `${count} entries are`;
-  return { code: 'SOURCE_ENTRIES_PASSED_OVER', message: `${entries} passed over, the first: ${printable(example)}` };
-}
-
-interface Gathered {
-  readonly files: readonly RemoteEntry[];
-  readonly isReady: (name: string) => boolean;
-  readonly passedOver: PassedOver | undefined;
-}
-
-/** Markers are entries too, so all of them have to be there before any file is ready; of what is not taken nothing is kept. */
-async function gather(source: SourceDocument, entries: AsyncIterable<RemoteEntry>): Promise<Gathered> {
-  const isMatching = compileGlobs(source.match);
-  const isExcluded = compileGlobs(source.exclude);
-  const marker = 'marker' in source.ready ? source.ready.marker : undefined;
-  const { checksum } = source;
-  const sidecar = checksum !== undefined && 'sidecar' in checksum ? checksum.sidecar : undefined;
-  const companions = [marker, sidecar].filter((suffix) => suffix !== undefined);
-  const markers = new Set<string>();
-  const files = new Map<string, RemoteEntry>();
-  let heldCharacters = 0;
-  const isHeld = (name: string): boolean => {
-    heldCharacters += name.length + ENTRY_CHARACTERS;
-    return heldCharacters <= MOST_HELD_CHARACTERS;
-  };
-  let passedOver: PassedOver | undefined;
-  const passOver = (example: string): void => {
-    passedOver = { count: (passedOver?.count ?? 0) + 1, example: passedOver?.example ?? example };
-  };
-  for await (const entry of entries) {
-    if (entry.kind === 'unread') passOver(entry.name);
-    if (entry.kind !== 'file') continue;
-    if (marker !== undefined && entry.name.endsWith(marker) && isHeld(entry.name))
-      markers.add(entry.name.slice(0, -marker.length));
-    if (companions.some((suffix) => entry.name.endsWith(suffix))) continue;
-    // What is being fetched has our name.
-    if (/\.longshore-[0-9a-f-]{36}$/.test(entry.name)) continue;
-    if (!isMatching(entry.name) || isExcluded(entry.name)) continue;
-    const size = entry.sizeBytes ?? 0;
-    if (!isSize(size)) {
-      passOver(entry.name);
-      continue;
-    }
-    if (size < (source.minSize ?? 0) || size > (source.maxSize ?? Number.POSITIVE_INFINITY)) continue;
-    const known = files.get(entry.name);
-    if (known !== undefined) {
-      // A server that trims names shows two files as one; a directory that changes while it is listed shows one file twice.
-      if (known.sizeBytes !== entry.sizeBytes || known.modifiedAt !== entry.modifiedAt) passOver(entry.name);
-      continue;
-    }
-    const isSafe = !entry.name.includes('/') && canonicalRemotePath(`${source.directory}${entry.name}`).ok;
-    if (isSafe && isHeld(entry.name)) files.set(entry.name, entry);
-    else passOver(entry.name);
+function listedError({ passedOver, left }: Listed): { code: string; message: string } | undefined {
+  if (passedOver !== undefined) {
+    const { count, example } = passedOver;
+    const entries = count === 1 ? '1 entry is' : `${count} entries are`;
+    return { code: 'SOURCE_ENTRIES_PASSED_OVER', message: `${entries} passed over, the first: ${printable(example)}` };
   }
-  return { files: [...files.values()], isReady: (name) => marker === undefined || markers.has(name), passedOver };
-}
-
-function isSize(size: number): boolean {
-  return Number.isSafeInteger(size) && size >= 0;
+  if (left === 0) return undefined;
+  return {
+    code: 'SOURCE_BACKLOG',
+    message: `${left} further ${left === 1 ? 'file is' : 'files are'} taken once fewer than ${MOST_WAITING} wait.`,
+  };
 }
 
 /** Where the listing tells no exact time the file is asked for its own. */
@@ -282,7 +250,7 @@ async function describe(
   for (const { remotePath, entry, isReady } of taken) {
     const isExact = entry.modifiedAt !== undefined && entry.sizeBytes !== undefined;
     const facts = isExact || source.identity === 'name' ? entry : await connection.stat(remotePath);
-    if (facts === undefined || !isSize(facts.sizeBytes ?? 0)) continue;
+    if (facts === undefined || !isFileSize(facts.sizeBytes ?? 0)) continue;
     const size = facts.sizeBytes ?? null;
     const time = facts.modifiedAt ?? null;
     const identity = source.identity === 'name' ? ['name'] : [size, time];

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
 import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
@@ -447,6 +448,34 @@ test.each([
     ]);
     expect(await bed.sql`SELECT error_code AS code, error_message AS message FROM sources`).toEqual([
       { code: 'SOURCE_ENTRIES_PASSED_OVER', message: expect.stringContaining(line.split(' ')[1] ?? '') },
+    ]);
+  } finally {
+    await puller.stop();
+    await server.stop();
+  }
+});
+
+test('a server may take longer for its names than the lease of the listing lasts', async () => {
+  const server = await startScriptedFtpsServer({
+    async MLSD({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      const line = (name: string) => `type=file;size=5;modify=20260102030405; ${name}\r\n`;
+      for (let index = 0; index < 10; index += 1) {
+        socket.write(line(`${index}.csv`));
+        await setTimeout(500);
+      }
+      socket.end(() => reply('226 done'));
+    },
+  });
+  const puller = bed.startWorker({ leaseMs: 2_000 });
+  try {
+    await bed.clear();
+    await bed.useServer(server);
+    await bed.applySource({ ready: { age: 3_600_000 } });
+    await bed.settle(puller);
+    expect(await bed.sql`SELECT listed_files AS files, error_code AS code FROM sources`).toEqual([
+      { files: 10, code: null },
     ]);
   } finally {
     await puller.stop();

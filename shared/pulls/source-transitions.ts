@@ -4,7 +4,7 @@
  * `wakeSources`:  due, or with a wake-up or a lease that was lost.
  * `requestListing`: an operator's word: the source is due now.
  * `claimSource`:  lease and epoch, as of a job. Listings of one source never overlap.
- * `noteListing`:  up to 1,000 entries: new ones are `SEEN`, changed ones are seen again, ready ones are `TRIGGERED`. The lease is renewed.
+ * `noteListing`:  up to 1,000 entries: new ones are `SEEN` where there is room, changed ones are seen again, ready ones are `TRIGGERED`. The lease is renewed.
  * `endListing`:   when the source is listed again. A whole listing forgets what it no longer shows.
  *
  * Events: `pull.triggered`.
@@ -61,6 +61,8 @@ export interface ClaimedSource {
   readonly claimedAtMs: number;
   /** That of its schedule; null without one, and when it is gone: then every day counts. */
   readonly calendar: unknown;
+  /** Seen and not fetched, counted up to 200,000. */
+  readonly waitingFiles: number;
 }
 
 export async function claimSource(
@@ -83,6 +85,8 @@ export async function claimSource(
     RETURNING s.tenant_id AS "tenantId", s.name, s.definition, s.epoch, s.failures, t.time_zone AS "timeZone",
       (SELECT c.definition FROM calendars c WHERE c.tenant_id = s.tenant_id AND c.name = s.definition -> 'when' ->> 'calendar'
         AND c.removed_at IS NULL) AS calendar,
+      (SELECT count(*) FROM (SELECT FROM pulls p WHERE p.tenant_id = s.tenant_id AND p.source = s.name
+        AND p.status IN ('SEEN', 'TRIGGERED', 'RUNNING') LIMIT 200000) AS w)::int AS "waitingFiles",
       now()::text AS "claimedAt", floor(extract(epoch FROM now()) * 1000)::float8 AS "claimedAtMs"`;
   return row;
 }
@@ -109,17 +113,24 @@ export interface ListingFacts {
   readonly stableMs: number | null;
   readonly ageMs: number | null;
   readonly leaseMs: number;
+  /** False: too many of its files wait; new ones are left for a later listing. */
+  readonly mayAdd: boolean;
 }
 
-/** False: the source was taken over. Rows are unique by path. */
+export interface NotedListing {
+  readonly added: number;
+  readonly left: number;
+}
+
+/** Undefined: the source was taken over. Paths are unique. */
 export async function noteListing(
   sql: Sql,
   facts: ListingFacts,
   files: readonly ListedFile[],
   actor: string,
-): Promise<boolean> {
+): Promise<NotedListing | undefined> {
   const { tenantId, name, epoch, claimedAt, remote, project, pipeline, maxAttempts, stableMs, ageMs, leaseMs } = facts;
-  const rows = await sql`
+  const [row] = await sql<NotedListing[]>`
     WITH held AS (
       UPDATE sources SET lease_until = now() + ${leaseMs}::int * interval '1 ms'
       WHERE tenant_id = ${tenantId} AND name = ${name} AND epoch = ${epoch} AND lease_until > now() RETURNING name),
@@ -134,16 +145,18 @@ export async function noteListing(
         AND (p.cleaned_at IS NULL OR p.cleaned_at > ${claimedAt}::timestamptz)
         AND (p.status <> 'SKIPPED' OR p.completed_at > ${claimedAt}::timestamptz)
       ORDER BY p.remote_path, p.created_at DESC),
+    unknown AS (
+      SELECT i.* FROM input i LEFT JOIN known k ON k.remote_path = i."remotePath"
+      WHERE k.id IS NULL
+        -- Fetched, and there again with another size or time: another file.
+        OR (k.completed_at IS NOT NULL AND k.identity_hash IS DISTINCT FROM i."identityHash" AND k.cleaned_at IS NULL)),
     fresh AS (
       INSERT INTO pulls (tenant_id, source, project, pipeline, remote, remote_path, identity, identity_hash, seen_at, changed_at,
         last_listed_at, status, max_attempts)
       SELECT ${tenantId}, ${name}, ${project}, ${pipeline}, ${remote}, i."remotePath", i.identity, i."identityHash", now(), now(),
         now(), CASE WHEN i."isReady" AND coalesce(${stableMs}::int, 0) = 0 AND coalesce(${ageMs}::int, 0) = 0 THEN 'TRIGGERED' ELSE 'SEEN' END,
         ${maxAttempts}
-      FROM input i LEFT JOIN known k ON k.remote_path = i."remotePath"
-      WHERE k.id IS NULL
-        -- Fetched, and there again with another size or time: another file.
-        OR (k.completed_at IS NOT NULL AND k.identity_hash IS DISTINCT FROM i."identityHash" AND k.cleaned_at IS NULL)
+      FROM unknown i WHERE ${facts.mayAdd}
       ORDER BY i."remotePath"
       ON CONFLICT (tenant_id, remote, remote_path, identity_hash)
         WHERE source IS NOT NULL AND cleaned_at IS NULL AND status <> 'SKIPPED' DO NOTHING
@@ -168,8 +181,10 @@ export async function noteListing(
         '{events}'::text[] AS topics
       FROM (SELECT * FROM fresh UNION ALL SELECT * FROM seen) AS any_of WHERE status = 'TRIGGERED'),
     ${recordEvents(sql, actor)}
-    SELECT name FROM held`;
-  return rows.length > 0;
+    SELECT (SELECT count(*) FROM fresh)::int AS added,
+      CASE WHEN ${facts.mayAdd} THEN 0 ELSE (SELECT count(*) FROM unknown) END::int AS "left"
+    FROM held`;
+  return row;
 }
 
 export interface ListingEnd {
