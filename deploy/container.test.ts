@@ -56,6 +56,10 @@ async function docker(args: readonly string[], env: NodeJS.ProcessEnv = {}): Pro
   return stdout;
 }
 
+function readJson<T>(name: string): T {
+  return JSON.parse(readFileSync(join(ROOT, name), 'utf8')) as T;
+}
+
 function findHindrance(): string | undefined {
   if (baseImage === undefined) return 'LONGSHORE_TEST_BASE_IMAGE names no base image';
   const { status } = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 10_000 });
@@ -107,7 +111,11 @@ describe.skipIf(hindrance !== undefined)(`the image${suffix}`, () => {
   });
 
   test('holds what the services run: no tests, no packages of development, nothing its user may write to', async () => {
-    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Packages;
+    const { dependencies } = readJson<Packages>('package.json');
+    // Of the packages that only development names, some are there all the same: packages of production need them as well.
+    const ofDevelopment = Object.entries(readJson<Lockfile>('package-lock.json').packages)
+      .filter(([, { dev }]) => dev === true)
+      .map(([path]) => path);
     const found = JSON.parse(
       await look(`
         const { accessSync, constants, existsSync, readdirSync } = require('node:fs');
@@ -118,15 +126,17 @@ describe.skipIf(hindrance !== undefined)(`the image${suffix}`, () => {
         console.log(JSON.stringify({
           top: readdirSync('.').sort(),
           deploy: readdirSync('deploy'),
-          tests: own.filter((path) => /\\.test\\.ts$|test-bed|(^|\\/)test-|(^|\\/)testing(\\/|$)/.test(path)),
+          console: readdirSync('console'),
+          tests: own.filter((path) => path.endsWith('.test.ts')),
           writable: ['.', 'package.json', ...own].filter(isWritable),
           missing: ${JSON.stringify(Object.keys(dependencies))}.filter((name) => !isThere(name)),
-          ofDevelopment: ${JSON.stringify(Object.keys(devDependencies))}.filter(isThere),
+          ofDevelopment: ${JSON.stringify(ofDevelopment)}.filter((path) => existsSync(path)),
         }));`),
     ) as unknown;
     expect(found).toEqual({
-      top: ['deploy', 'node_modules', 'package.json', 'services', 'shared'],
+      top: ['console', 'deploy', 'node_modules', 'package.json', 'sbom.cdx.json', 'services', 'shared'],
       deploy: ['check-health.mjs'],
+      console: ['dist'],
       tests: [],
       writable: [],
       missing: [],
@@ -350,5 +360,8 @@ interface ImageConfig {
 
 interface Packages {
   readonly dependencies: Readonly<Record<string, string>>;
-  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+interface Lockfile {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
 }
