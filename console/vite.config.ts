@@ -12,8 +12,15 @@ function errorCodes(): Plugin {
   return {
     name: 'longshore-error-codes',
     resolveId: (source) => (source === id ? `\0${id}` : null),
-    load: (source) => (source === `\0${id}` ? `export default ${JSON.stringify(ERROR_CODES)};` : null),
+    load: (source) => (source === `\0${id}` ? `export default ${JSON.stringify(wordsOfCodes())};` : null),
   };
+}
+
+/** What senders read comes with each failure. */
+function wordsOfCodes() {
+  return Object.fromEntries(
+    Object.entries(ERROR_CODES).map(([code, { meaning, remedy }]) => [code, { meaning, remedy }]),
+  );
 }
 
 /** Layers are in the order in which a page first hears of them, and which file of styles comes first is up to how the build splits them. */

@@ -15,7 +15,7 @@ import { createProgram } from '#cli/create-program.ts';
 import { EXIT_CODES_HELP } from '#cli/exit-codes.ts';
 import { LOAD_TABLE } from '#shared/databases/load-tables.ts';
 import { DEAD_LETTER_STATES, FILE_STATUSES, JOB_STATES } from '#shared/db/schema.ts';
-import { ERROR_CODES } from '#shared/errors.ts';
+import { ERROR_CODES, type ErrorCodeEntry } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
 import { findBrokenLinks } from '#testkit/checks/find-broken-links.ts';
 import { findOddWords, WORD_LIST } from '#testkit/checks/find-odd-words.ts';
@@ -116,20 +116,29 @@ function overlongProse(lines: readonly string[]): string[] {
 test('docs/reference/errors.md lists every code with its meaning and remedy', async () => {
   const rows = Object.entries(ERROR_CODES)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, entry]) => `| \`${code}\` | ${entry.meaning} | ${entry.remedy} |`);
+    .map(([code, entry]) => `| \`${code}\` | ${entry.meaning} | ${entry.remedy} | ${wordsForSender(entry)} |`);
   const page = [
     '# Error codes',
     '',
     'Every code in an API answer, a job, a log line or an event. Codes are stable: they are never renamed',
     'and never change their meaning. This page is generated from `shared/errors.ts`.',
     '',
-    '| Code | What happened | What to do |',
-    '|---|---|---|',
+    'Failures of files and jobs also have `for_sender`, which the [portal](../guides/portal.md) and',
+    'channels with [`reader: sender`](../guides/notifications.md) show. Where the fault is in the file,',
+    'it is the message of the failure and then the last column (after `...`); else the last column alone.',
+    '',
+    '| Code | What happened | What to do | What the sender reads |',
+    '|---|---|---|---|',
     ...rows,
     '',
   ].join('\n');
   await expect(page).toMatchFileSnapshot('../docs/reference/errors.md');
 });
+
+function wordsForSender({ sender }: ErrorCodeEntry): string {
+  if (sender === undefined) return '';
+  return 'correct' in sender ? `... ${sender.correct}` : sender.instead;
+}
 
 test('docs/reference/event.v1.schema.json is the schema of published events', async () => {
   const schema = { title: 'Longshore event', ...z.toJSONSchema(publishedEvent) };

@@ -70,6 +70,8 @@ export const channelSchema = z
     digest: durationSchema({ minMs: SECOND_MS, maxMs: DAY_MS }).optional(),
     /** Its people may release and reject held files: notices of these carry a link. */
     review: z.boolean().optional(),
+    /** `sender`: in the words of the portal, without codes, routes and commands. */
+    reader: z.enum(['operator', 'sender']).optional(),
     webhook: z.strictObject({ urlSecret: secretNameSchema, signingSecret: secretNameSchema }).optional(),
     slack: incomingWebhookSchema
       .extend({

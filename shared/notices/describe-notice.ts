@@ -1,6 +1,10 @@
 /** A notice in words for a person: one line, with what to do next where something is to be done. Pure. */
 import prettyBytes from 'pretty-bytes';
+import { explainToSender } from '#shared/explain-to-sender.ts';
 import { plainText } from './plain-text.ts';
+
+/** Operators have codes and commands; senders the words of the portal. */
+export type Reader = 'operator' | 'sender';
 
 export interface StoredNotice {
   readonly notice: string;
@@ -29,7 +33,12 @@ export interface StoredNotice {
 const NAME_LENGTH = 200;
 const WORDS_LENGTH = 500;
 
-export function describeNotice(stored: StoredNotice): string {
+export function describeNotice(stored: StoredNotice, reader: Reader = 'operator'): string {
+  const forSender = reader === 'sender' ? describeToSender(stored) : undefined;
+  return forSender ?? describeToOperator(stored);
+}
+
+function describeToOperator(stored: StoredNotice): string {
   const { notice, event, file } = stored;
   const name = file === null ? 'A file' : plainText(file.name, NAME_LENGTH);
   const size = file === null ? '' : ` (${prettyBytes(file.sizeBytes)})`;
@@ -83,17 +92,71 @@ export function describeNotice(stored: StoredNotice): string {
   }
 }
 
+/** What an operator reads has codes or commands in it; undefined where it has none. */
+function describeToSender(stored: StoredNotice): string | undefined {
+  const { notice, event, file, reviewUrl } = stored;
+  const name = file === null ? 'A file' : plainText(file.name, NAME_LENGTH);
+  const textOf = (key: string) => {
+    const value = event.data[key];
+    return value === null || value === undefined ? null : plainText(String(value), WORDS_LENGTH);
+  };
+  switch (notice) {
+    case 'held':
+      return reviewUrl === undefined ? `${name} waits until a person has looked at it.` : undefined;
+    case 'released':
+      return `${name} was looked at, and continues.`;
+    case 'failed': {
+      const failure = { code: textOf('code') ?? '', cause: textOf('cause'), message: textOf('message') };
+      const { text, isToCorrect } = explainToSender(failure);
+      return `${name}${isToCorrect ? ' was not accepted' : ''}: ${text}`;
+    }
+    case 'completed':
+      return `${name} was delivered.`;
+    case 'records-done':
+      return `The rows of ${name} were processed: ${wordsOfCounts(event.data.records)}.`;
+    case 'large-file':
+      return `${name} was received. It is large, and takes longer than others.`;
+    case 'batch-failed':
+      return endOfBatch(event.data);
+    case 'campaign-held':
+      return `${campaignOf(stored)} is held: ${textOf('reason')}.`;
+    default:
+      return undefined;
+  }
+}
+
+const WORDS_OF_STATES: Readonly<Record<string, string>> = {
+  SUCCESS: 'done',
+  SUCCEEDED: 'done',
+  FAILED: 'failed',
+  AMBIGUOUS: 'being clarified',
+  REJECTED: 'rejected: they could not be read',
+};
+
+function wordsOfCounts(records: unknown): string {
+  const { byState = {} } = (records ?? {}) as { readonly byState?: Readonly<Record<string, number>> };
+  const parts = Object.entries(byState).filter(([, count]) => count > 0);
+  return (
+    parts.map(([state, count]) => `${count} ${WORDS_OF_STATES[state] ?? state.toLowerCase()}`).join(', ') || 'none'
+  );
+}
+
 const MISSING_NAMED = 10;
 
 function describeBatch(data: Readonly<Record<string, unknown>>): string {
-  const { batch, route, key, files, failed, missing } = data;
+  const { batch, failed, missing } = data;
+  const isFailed = Number(failed) > 0 || (Array.isArray(missing) && missing.length > 0);
+  const end = endOfBatch(data);
+  return isFailed ? `${end} See: longshore batches show ${plainText(String(batch), NAME_LENGTH)}` : end;
+}
+
+function endOfBatch(data: Readonly<Record<string, unknown>>): string {
+  const { route, key, files, failed, missing } = data;
   const of = key === undefined ? '' : ` in ${plainText(String(key), NAME_LENGTH)}`;
   const named = Array.isArray(missing) ? missing.map((path) => plainText(String(path), NAME_LENGTH)) : [];
   const more = named.length > MISSING_NAMED ? ` and ${named.length - MISSING_NAMED} more` : '';
   const lacks = named.length === 0 ? '' : `; missing: ${named.slice(0, MISSING_NAMED).join(', ')}${more}`;
-  const what = `The batch of ${plainText(String(route), NAME_LENGTH)}${of} ended: ${Number(files)} files, ${Number(failed)} failed${lacks}.`;
-  const isFailed = Number(failed) > 0 || named.length > 0;
-  return isFailed ? `${what} See: longshore batches show ${plainText(String(batch), NAME_LENGTH)}` : what;
+  return `The batch of ${plainText(String(route), NAME_LENGTH)}${of} ended: ${Number(files)} files, ${Number(failed)} failed${lacks}.`;
 }
 
 function campaignOf({ event }: StoredNotice): string {

@@ -106,7 +106,7 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
   }
 
   async function sendTo(given: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome> {
-    const delivery = await withReviewUrls(given, channel);
+    const delivery = await withReviewUrls({ ...given, reader: channel.reader }, channel);
     const own = secretsOfTenant(secrets, delivery.tenantId);
     const idHeader = { [ID_HEADER]: delivery.id };
     if (channel.slack !== undefined)

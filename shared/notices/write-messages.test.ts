@@ -124,6 +124,43 @@ describe('a line says what happened and what to do', () => {
     expect(linesOf(delivery({ ...base, notice, event: { ...base.event, ...event } }))).toEqual([line]);
   });
 
+  test.each([
+    ['held', { jobId: 'j1' }, 'a.csv waits until a person has looked at it.'],
+    ['released', { actor: 'operator:desk', data: { reason: 'seen' } }, 'a.csv was looked at, and continues.'],
+    [
+      'failed',
+      { data: { code: 'VALIDATION_ERROR', cause: 'CSV_COLUMN_COUNT', message: 'Line 3 has 4 columns and not 5.' } },
+      'a.csv was not accepted: Line 3 has 4 columns and not 5. Correct that line and send the file again.',
+    ],
+    [
+      'failed',
+      {
+        data: { code: 'DELIVERY_ERROR', cause: 'REMOTE_AUTH_FAILED', message: 'sftp.bank.example refuses longshore.' },
+      },
+      'a.csv: Nothing for you to do: the fault is not in your file. The operator continues with it; do not send it again.',
+    ],
+    ['completed', {}, 'a.csv was delivered.'],
+    [
+      'records-done',
+      { data: { records: { byState: { SUCCESS: 998, FAILED: 2 }, byCode: { 'VALIDATION_ERROR HTTP_503': 2 } } } },
+      'The rows of a.csv were processed: 998 done, 2 failed.',
+    ],
+    [
+      'batch-failed',
+      { data: { batch: 'b1', route: 'day', files: 3, failed: 1, missing: [] } },
+      'The batch of day ended: 3 files, 1 failed.',
+    ],
+    [
+      'campaign-held',
+      { data: { campaignId: 'c1', name: 'spring', reason: 'too many bounces' } },
+      'The campaign spring is held: too many bounces.',
+    ],
+  ])('to a sender without codes, servers and commands: %s', (notice, event, line) => {
+    const base = stored('a.csv');
+    const sent = delivery({ ...base, notice, event: { ...base.event, ...event } });
+    expect(linesOf({ ...sent, reader: 'sender' })).toEqual([line]);
+  });
+
   test('a digest has a line for each, up to twenty, and the number of the others', () => {
     const lines = linesOf(delivery(...Array.from({ length: 33 }, (_, index) => stored(`${index}.csv`))));
     expect(lines).toHaveLength(21);

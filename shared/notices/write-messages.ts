@@ -5,7 +5,7 @@
  * 2. A digest has one line for each notice; what does not fit is counted, and reported in full by the API.
  */
 
-import { describeNotice, type StoredNotice } from './describe-notice.ts';
+import { describeNotice, type Reader, type StoredNotice } from './describe-notice.ts';
 import { plainText } from './plain-text.ts';
 
 export interface NoticeDelivery {
@@ -16,6 +16,8 @@ export interface NoticeDelivery {
   readonly route: string;
   readonly channel: string;
   readonly notices: readonly StoredNotice[];
+  /** Of the channel; of operators when absent. */
+  readonly reader?: Reader | undefined;
 }
 
 /** Slack takes 3,000 characters in a block and 50 blocks, Teams 28 KB in all. */
@@ -30,16 +32,16 @@ export function titleOf({ tenantId, notices }: NoticeDelivery): string {
   return `${tenantId}: ${notices[0]?.notice}`;
 }
 
-export function linesOf({ notices }: NoticeDelivery): string[] {
-  const lines = notices.slice(0, MOST_LINES).map(describeNotice);
+export function linesOf({ notices, reader }: NoticeDelivery): string[] {
+  const lines = notices.slice(0, MOST_LINES).map((stored) => describeNotice(stored, reader));
   const more = notices.length - lines.length;
   return more > 0 ? [...lines, `and ${more} more`] : lines;
 }
 
 /** For programs: all of it. */
 export function writeWebhookBody(delivery: NoticeDelivery): string {
-  const { id, tenantId, route, channel, notices } = delivery;
-  const described = notices.map((stored) => ({ ...stored, text: describeNotice(stored) }));
+  const { id, tenantId, route, channel, notices, reader } = delivery;
+  const described = notices.map((stored) => ({ ...stored, text: describeNotice(stored, reader) }));
   return JSON.stringify({ id, version: 1, tenantId, channel, ...(route !== '' && { route }), notices: described });
 }
 

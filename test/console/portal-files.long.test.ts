@@ -120,8 +120,27 @@ describe.skipIf(noBrowser !== undefined)("a tenant's files (skipped without Chro
     await open('orders-2.csv');
     await page.getByText('route-0: waits until a person has looked at it').waitFor();
     await open('invoices-1.csv');
-    await page.getByRole('region', { name: 'What to correct' }).getByText('Line 1 has no total.').waitFor();
+    await page
+      .getByRole('region', { name: 'What to correct' })
+      .getByText('Line 1 has no total. Correct the file and send it again.', { exact: true })
+      .waitFor();
     await page.getByText('route-0: failed').waitFor();
+    expect(faults).toEqual([]);
+  });
+
+  test('ask for no corrected file where the fault is not in it, and name no server', async () => {
+    const { sql } = bed.api;
+    const failure = {
+      error_code: 'DELIVERY_ERROR',
+      error_cause: 'REMOTE_AUTH_FAILED',
+      error_message: 'sftp.bank says no.',
+    };
+    await sql`UPDATE files SET ${sql(failure)} WHERE name = 'invoices-1.csv'`;
+    await sql`UPDATE jobs SET ${sql(failure)} FROM files f WHERE f.id = file_id AND f.name = 'invoices-1.csv'`;
+    await open('invoices-1.csv');
+    await page.getByRole('region', { name: 'What happened' }).getByText('Nothing for you to do').waitFor();
+    expect(await page.getByText('sftp.bank').count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'Send a corrected file' }).count()).toBe(0);
     expect(faults).toEqual([]);
   });
 });

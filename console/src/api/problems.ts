@@ -26,7 +26,8 @@ export function useErrorCodes(): ErrorCodes {
 
 /** The cause says more than the step that failed; the message, which names the thing, more than both. */
 export function explainFailure(codes: ErrorCodes, { code, cause, message }: Failure): Explanation {
-  const known = (cause === null ? undefined : codes[cause]) ?? codes[code];
+  // What no route takes has causes of its own, of which some are called as those of steps.
+  const known = (cause === null || code === 'NO_ROUTE' ? undefined : codes[cause]) ?? codes[code];
   const status = /^HTTP_(\d{3})$/.exec(cause ?? '')?.[1];
   const meaning = status === undefined ? known?.meaning : `The partner answered HTTP ${status}.`;
   return {

@@ -123,7 +123,7 @@ export async function findJobDetail(
       kind: row.kind,
       attempt: row.attempt,
       outcome: row.outcome,
-      error: row.code === null ? null : { code: row.code, cause: row.cause, message: row.message },
+      error: failureOf({ errorCode: row.code, errorCause: row.cause, errorMessage: row.message }),
       worker: row.worker,
       started_at: row.startedAt,
       duration_ms: row.durationMs,

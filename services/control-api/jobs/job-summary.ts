@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type JobState, jobs, routes, routeVersions } from '#shared/db/schema.ts';
 import { LANES, type Lane } from '#shared/definitions/lanes.ts';
+import { explainToSender } from '#shared/explain-to-sender.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 export const failureSchema = z
@@ -9,6 +10,12 @@ export const failureSchema = z
     code: z.string().describe('The step that failed.'),
     cause: z.string().nullable().describe('Why the step failed.'),
     message: z.string().nullable(),
+    for_sender: z
+      .object({
+        text: z.string().describe('What is wrong and what to do, without codes, routes and servers.'),
+        is_to_correct: z.boolean().describe('The fault is in the file: a corrected one helps.'),
+      })
+      .describe('For the person who sent the file.'),
   })
   .meta({ id: 'Failure' });
 
@@ -147,5 +154,8 @@ export function toJobSummary(row: JobSummaryRow): JobSummary {
 }
 
 export function failureOf(row: FailureRow): z.infer<typeof failureSchema> | null {
-  return row.errorCode === null ? null : { code: row.errorCode, cause: row.errorCause, message: row.errorMessage };
+  if (row.errorCode === null) return null;
+  const failure = { code: row.errorCode, cause: row.errorCause, message: row.errorMessage };
+  const { text, isToCorrect } = explainToSender(failure);
+  return { ...failure, for_sender: { text, is_to_correct: isToCorrect } };
 }

@@ -120,7 +120,7 @@ export async function findRecordDetail(
     ...toRecord(row, job.route, withValues),
     attempts: tried.reverse().map(({ code, cause, message, ...attempt }) => ({
       ...attempt,
-      error: code === null ? null : { code, cause, message },
+      error: failureOf({ errorCode: code, errorCause: cause, errorMessage: message }),
     })),
   };
 }

@@ -16,7 +16,10 @@ import { say, sayProblem } from '../../parts/toast.tsx';
 import { State } from '../state.tsx';
 import { stepWordOf } from '../words.ts';
 
-type Fault = { readonly code: string; readonly message?: string | null };
+type Fault = {
+  readonly code: string;
+  readonly for_sender: { readonly text: string; readonly is_to_correct: boolean };
+};
 
 interface File {
   readonly file_id: string;
@@ -75,6 +78,25 @@ function faultsOf(error: Fault, jobs: NonNullable<File['jobs']>): Fault[] {
   return ofBranches.length === 0 ? [error] : ofBranches;
 }
 
+function Faults({ faults }: { readonly faults: readonly Fault[] }) {
+  const isToCorrect = faults.some(({ for_sender: { is_to_correct: mayHelp } }) => mayHelp);
+  const heading = isToCorrect ? 'What to correct' : 'What happened';
+  const texts = new Set(faults.map(({ for_sender: { text } }) => text));
+  return (
+    <section aria-label={heading} className="card stack">
+      <h2>{heading}</h2>
+      <div role="alert">
+        {[...texts].map((text) => (
+          <p key={text}>
+            <PlainText>{text}</PlainText>
+          </p>
+        ))}
+      </div>
+      {isToCorrect && <Link href="/send">Send a corrected file</Link>}
+    </section>
+  );
+}
+
 export default function FileView() {
   const { id } = useParams<{ id: string }>();
   const file = useQuery({
@@ -117,27 +139,17 @@ export default function FileView() {
             · {prettyBytes(file_size)} · <Time at={registered_at} /> ·{' '}
             <Copy text={location.href} label="Copy a link to this page" />
           </p>
-          {error !== null && (
-            <section aria-label="What to correct" className="card stack">
-              <h2>What to correct</h2>
-              <div role="alert">
-                {faultsOf(error, jobs).map(({ code, message }) => (
-                  <p key={message ?? code}>
-                    <PlainText>{message ?? code}</PlainText> <code>{code}</code>
-                  </p>
-                ))}
-              </div>
-              <Link href="/send">Send a corrected file</Link>
-            </section>
-          )}
+          {error !== null && <Faults faults={faultsOf(error, jobs)} />}
           {jobs.length > 0 && (
             <ul aria-label="Steps">
               {placeJobs(jobs).map(({ job, depth }) => (
                 <li key={job.job_id} style={{ marginInlineStart: `${Math.min(depth, 3)}rem` }}>
                   <PlainText>{jobName(job)}</PlainText>: {stepWordOf(job)}{' '}
-                  {job.error !== null && job.error.code !== OF_BRANCHES && job.error.message !== error?.message && (
-                    <PlainText>{job.error.message ?? job.error.code}</PlainText>
-                  )}
+                  {job.error !== null &&
+                    job.error.code !== OF_BRANCHES &&
+                    job.error.for_sender.text !== error?.for_sender.text && (
+                      <PlainText>{job.error.for_sender.text}</PlainText>
+                    )}
                 </li>
               ))}
             </ul>
