@@ -1,7 +1,7 @@
 /** What happened to a file, in one order: only the lines in sight are in the document, and equal neighbours are one line. */
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type { FileDetail } from '#services/control-api/files/find-files.ts';
 import type { TimelinePage } from '#shared/api/timeline.ts';
 import { get } from '../../api/client.ts';
@@ -12,7 +12,7 @@ import { PlainText } from '../../parts/plain-text.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import styles from './file.module.css';
-import { foldLines } from './fold-lines.ts';
+import { createLineFold } from './fold-lines.ts';
 import { settledPage } from './settled-page.ts';
 
 const KINDS = ['file', 'job', 'step', 'attempt', 'records', 'transfer', 'notice', 'person', 'letter', 'other'] as const;
@@ -40,7 +40,8 @@ export function Timeline({ file }: { readonly file: FileDetail }) {
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
     refetchInterval: isOpen ? REFETCH_MS : false,
   });
-  const entries = useMemo(() => foldLines(pages.data?.pages.flatMap(({ lines }) => lines) ?? []), [pages.data]);
+  const [fold] = useState(createLineFold);
+  const entries = useMemo(() => fold(pages.data?.pages.map(({ lines }) => lines) ?? []), [fold, pages.data]);
   const scroller = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
     count: entries.length,
@@ -83,7 +84,7 @@ export function Timeline({ file }: { readonly file: FileDetail }) {
         <section ref={scroller} className={styles.lines} aria-label="Timeline" tabIndex={0}>
           <ol style={{ height: `${virtual.getTotalSize()}px` }}>
             {items.map(({ index, start }) => {
-              const entry = entries[index];
+              const entry = entries.at(index);
               if (entry === undefined) return null;
               return (
                 <li
