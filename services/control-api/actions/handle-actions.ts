@@ -91,6 +91,8 @@ const previewSchema = z
     rate_per_second: rateField.optional().describe('To see how long it takes; `run` may name another.'),
   })
   .superRefine(({ verb, filter }, context) => {
+    // Also called where the verb itself is refused.
+    if (!ACTION_VERBS.includes(verb)) return;
     const fields: readonly string[] = FILTER_FIELDS[SUBJECTS[verb]];
     for (const [field, value] of Object.entries(filter)) {
       if (value === undefined || fields.includes(field)) continue;

@@ -11,7 +11,7 @@ import { actorOf } from '#shared/access/permissions.ts';
 import { faultAt, type ParsedDocument } from '#shared/definitions/parse-route-files.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
-import { lineCursorField } from '../http/page-cursor.ts';
+import { versionCursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, reasonField, tenantField, textField, wordSchema } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { SUPPORT_HEADER } from '../http/support-view.ts';
@@ -131,7 +131,7 @@ async function handleKind(
         summary: `Versions of a ${called}, newest first`,
         tags: ['routes'],
         params: nameParams,
-        querystring: z.strictObject({ cursor: lineCursorField.optional(), limit: limitField }),
+        querystring: z.strictObject({ cursor: versionCursorField.optional(), limit: limitField }),
         response: { 200: versionPageSchema, ...errorReplies },
       },
     },

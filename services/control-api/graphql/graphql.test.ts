@@ -62,6 +62,18 @@ test('a tenant sees its own files alone; what it does not see is null', async ()
 const aliases = (count: number) =>
   Array.from({ length: count }, (_, index) => `a${index}: getFileStatus(file_id: "x") { status }`).join(' ');
 
+const TYPE_NAME = { kind: 'Field', name: { kind: 'Name', value: '__typename' } };
+const TREE = {
+  kind: 'Document',
+  definitions: [
+    {
+      kind: 'OperationDefinition',
+      operation: 'query',
+      selectionSet: { kind: 'SelectionSet', selections: [TYPE_NAME] },
+    },
+  ],
+};
+
 test.each([
   ['too many look-ups', `{ ${aliases(MOST_LOOKUPS + 1)} }`, 'over 10 files'],
   [
@@ -81,6 +93,10 @@ test.each([
     'Cannot spread fragment',
   ],
   ['no query', '{', 'Syntax Error'],
+  ['a number', '1e400', 'Syntax Error'],
+  ['a syntax tree as JSON', JSON.stringify(TREE), 'Syntax Error'],
+  ['a syntax tree of another form', '{"kind":"Document","definitions":[null]}', 'Syntax Error'],
+  ['too many words', `{ ${'a '.repeat(1_500)}}`, 'more that 1000 tokens'],
 ])('%s is refused before anything is looked up', async (_what, query, reason) => {
   const { code, body } = await ask(query);
   expect(code).toBe(400);

@@ -6,6 +6,14 @@ import { toErrorReply } from './error-reply.ts';
 
 const failure = (code: string) => Object.assign(new Error('of the driver'), { code });
 
+it('says of a store that does not answer neither its address nor its buckets', () => {
+  const message = 'upload to landing/acme/a.csv: connect ECONNREFUSED 10.1.2.3:9000';
+  expect(toErrorReply(new LongshoreError('OBJECT_STORE_UNAVAILABLE', message))).toMatchObject({
+    status: 503,
+    body: { code: 'OBJECT_STORE_UNAVAILABLE', message: 'The object store did not answer.' },
+  });
+});
+
 it.each(['25006', '57P01', '08006', 'ECONNREFUSED', 'EHOSTUNREACH', 'CONNECTION_CLOSED'])(
   'says of %s that the database is away, also where Drizzle wrapped it',
   (code) => {

@@ -115,6 +115,9 @@ export function toErrorReply(error: unknown): ErrorReply {
 }
 
 function asLongshoreError(error: unknown): LongshoreError {
+  // Its message names the bucket, and the address that did not answer.
+  if (error instanceof LongshoreError && error.code === 'OBJECT_STORE_UNAVAILABLE')
+    return new LongshoreError(error.code, 'The object store did not answer.', { cause: error });
   if (error instanceof LongshoreError) return error.code in STATUSES ? error : internal(error);
   if (hasZodFastifySchemaValidationErrors(error)) return requestInvalid(error);
   const { code = '', statusCode } = error as Partial<FastifyError>;

@@ -54,6 +54,9 @@ export const idCursorField = fieldOf(idField, 100);
 /** A line of a file, from 1. */
 export const lineField = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
+/** For pages in the order of versions, which PostgreSQL counts in 32 bits. */
+export const versionCursorField = fieldOf(z.int32().min(1), 40);
+
 /** For pages in the order of a file. */
 export function encodeLineCursor(line: number): string {
   return encode(line);

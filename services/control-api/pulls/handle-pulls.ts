@@ -8,7 +8,7 @@ import { projectSchema } from '#shared/definitions/source-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requestPull, retriggerPull } from '#shared/pulls/request-pulls.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
-import { idField, idParams, limitField, tenantField } from '../http/request-fields.ts';
+import { idField, idParams, limitField, tenantField, textField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { findPulls, type Pull, pullPageSchema, pullSchema } from './pull-fields.ts';
@@ -110,7 +110,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
         summary: 'Run a pull that has ended again, as its next generation. One that failed to clean up only does that',
         tags: ['pulls'],
         params: idParams,
-        body: z.strictObject({ reason: z.string().trim().min(1).max(500) }),
+        body: z.strictObject({ reason: textField(500).trim().min(1) }),
         response: { 200: pullSchema, 202: pullSchema, ...errorReplies },
       },
     },
