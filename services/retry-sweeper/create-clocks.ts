@@ -42,6 +42,7 @@ import { keepPartitions } from './keep-partitions.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 import { observeFleet, observeQueues } from './observe-fleet.ts';
 import { publishOutbox } from './publish-outbox.ts';
+import { readCalendars } from './read-calendars.ts';
 import { type LandingPlace, reconcileLanding } from './reconcile-landing.ts';
 import { sendNotices } from './send-notices.ts';
 import { createWakeBudget } from './wake-budget.ts';
@@ -177,6 +178,7 @@ export function createClocks(parts: ClockParts): Clocks {
   let landingPlace: LandingPlace | undefined;
   const slow = [
     clock('actions', tickMs, () => advanceActions(acting)),
+    clock('calendars', EXPECTATIONS_MS, (signal) => readCalendars({ sql, stores: external, logger, signal })),
     clock('expectations', EXPECTATIONS_MS, () => watchExpectations({ sql, logger })),
     clock('campaigns', tickMs, async () => {
       const window = config.LONGSHORE_ADMISSION_WINDOW;

@@ -130,7 +130,7 @@ export interface CampaignAt {
 
 function columnsOf(sql: Sql) {
   return sql`c.id, c.tenant_id AS "tenantId", c.name, c.template_id AS "templateId", c.template_version AS "templateVersion", c.sender,
-    c.topic, c.word AS control, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", d.definition AS calendar,
+    c.topic, c.word AS control, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", d.days AS calendar,
     c.is_recipient_zone AS "isRecipientZone", c.rate_per_second AS "ratePerSecond", c.request_hash AS "requestHash",
     c.created_at AS "createdAt", c.begun_at AS "begunAt", j.state AS "jobState", j.step_kind AS "stepKind",
     j.open_records AS "openRecords", j.error_cause AS "errorCause", j.error_message AS "errorMessage", j.started_at AS "startedAt",

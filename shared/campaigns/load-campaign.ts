@@ -30,7 +30,7 @@ export async function loadCampaign(sql: Sql, id: string): Promise<LoadedCampaign
   const [loaded] = await sql<LoadedCampaign[]>`
     SELECT c.id, c.tenant_id AS "tenantId", c.name, c.template_id AS "templateId", c.template_version AS "templateVersion",
       c.sender AS "senderName", c.topic, c.is_marketing AS "isMarketing", c.defaults, c.send_window AS "window",
-      d.definition AS calendar, c.local_start AS "localStart", c.is_recipient_zone AS "isRecipientZone", c.is_tracked AS "isTracked",
+      d.days AS calendar, c.local_start AS "localStart", c.is_recipient_zone AS "isRecipientZone", c.is_tracked AS "isTracked",
       c.rate_per_second AS "ratePerSecond", s.definition AS "senderDefinition"
     FROM campaigns c LEFT JOIN senders s ON s.tenant_id = c.tenant_id AND s.name = c.sender AND s.removed_at IS NULL
       LEFT JOIN calendars d ON d.tenant_id = c.tenant_id AND d.name = c.calendar AND d.removed_at IS NULL

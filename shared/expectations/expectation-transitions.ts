@@ -37,12 +37,12 @@ export interface UnplannedExpectation {
 
 export function findUnplanned(sql: Sql, { limit }: { readonly limit: number }): Promise<UnplannedExpectation[]> {
   return sql<UnplannedExpectation[]>`
-    SELECT e.tenant_id AS "tenantId", e.name, e.definition, c.definition AS calendar, t.time_zone AS "tenantTimeZone",
+    SELECT e.tenant_id AS "tenantId", e.name, e.definition, c.days AS calendar, t.time_zone AS "tenantTimeZone",
       e.removed_at IS NOT NULL OR t.disabled_at IS NOT NULL AS "isRemoved", p.plan AS "planOf",
       floor(extract(epoch FROM now()) * 1000)::float8 AS "nowMs"
     FROM expectations e JOIN tenants t ON t.id = e.tenant_id
       LEFT JOIN calendars c ON c.tenant_id = e.tenant_id AND c.name = e.definition -> 'due' ->> 'calendar'
-      CROSS JOIN LATERAL (SELECT concat_ws(' ', e.version, c.version, t.time_zone,
+      CROSS JOIN LATERAL (SELECT concat_ws(' ', e.version, c.version, c.holidays_etag, t.time_zone,
         CASE WHEN e.removed_at IS NOT NULL OR t.disabled_at IS NOT NULL THEN 'removed' END) AS plan) p
     WHERE e.planned_from IS DISTINCT FROM p.plan
       OR e.removed_at IS NULL AND t.disabled_at IS NULL AND e.planned_until < now()
@@ -109,7 +109,7 @@ export interface DueOccurrence {
 
 export function findDue(sql: Sql, { limit }: { readonly limit: number }): Promise<DueOccurrence[]> {
   return sql<DueOccurrence[]>`
-    SELECT o.id, o.tenant_id AS "tenantId", o.expectation, e.definition, c.definition AS calendar, t.time_zone AS "tenantTimeZone", o.state,
+    SELECT o.id, o.tenant_id AS "tenantId", o.expectation, e.definition, c.days AS calendar, t.time_zone AS "tenantTimeZone", o.state,
       floor(extract(epoch FROM o.opens_at) * 1000)::float8 AS "opensMs", floor(extract(epoch FROM o.due_at) * 1000)::float8 AS "dueMs",
       floor(extract(epoch FROM o.closes_at) * 1000)::float8 AS "closesMs", o.looked_until::text AS "lookedUntil",
       o.at_risk_at IS NOT NULL AS "isAtRisk", o.file_ids AS "fileIds", o.oddities, o.updated_at::text AS "updatedAt",

@@ -55,6 +55,8 @@ export const EVENT_TYPES = [
   'database.removed',
   'store.removed',
   'calendar.ending',
+  'calendar.holidays-read',
+  'calendar.holidays-unread',
   'remote.applied',
   'remote.removed',
   'remote.failed',

@@ -83,7 +83,7 @@ export async function claimSource(
     WHERE s.tenant_id = ${tenantId} AND s.name = ${name} AND s.removed_at IS NULL AND t.id = s.tenant_id
       AND ((s.next_action_at <= now() AND coalesce(s.lease_until < now(), true)) OR s.claim_token = ${token}::uuid)
     RETURNING s.tenant_id AS "tenantId", s.name, s.definition, s.epoch, s.failures, t.time_zone AS "timeZone",
-      (SELECT c.definition FROM calendars c WHERE c.tenant_id = s.tenant_id AND c.name = s.definition -> 'when' ->> 'calendar'
+      (SELECT c.days FROM calendars c WHERE c.tenant_id = s.tenant_id AND c.name = s.definition -> 'when' ->> 'calendar'
         AND c.removed_at IS NULL) AS calendar,
       (SELECT count(*) FROM (SELECT FROM pulls p WHERE p.tenant_id = s.tenant_id AND p.source = s.name
         AND p.status IN ('SEEN', 'TRIGGERED', 'RUNNING') LIMIT 200000) AS w)::int AS "waitingFiles",

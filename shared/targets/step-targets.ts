@@ -93,9 +93,9 @@ export interface TargetDirectoryOptions {
 }
 
 async function findCalendar(sql: Sql, tenantId: string, name: string): Promise<CalendarDocument | undefined> {
-  const [row] = await sql<{ definition: unknown }[]>`
-    SELECT definition FROM calendars WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
-  const parsed = calendarDocumentSchema.safeParse(row?.definition);
+  const [row] = await sql<{ days: unknown }[]>`
+    SELECT days FROM calendars WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
+  const parsed = calendarDocumentSchema.safeParse(row?.days);
   return parsed.success ? parsed.data : undefined;
 }
 

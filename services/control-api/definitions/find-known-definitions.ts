@@ -43,9 +43,17 @@ export interface KnownDefinitions {
     Pick<StoredStores, 'stores'> &
     StoredDatabases & {
       readonly sources: readonly StoredSource[];
+      readonly calendars: readonly StoredCalendar[];
       readonly expectations: readonly StoredExpectation[];
       readonly routes: readonly RouteUses[];
     };
+}
+
+interface StoredCalendar {
+  readonly tenantId: string;
+  readonly name: string;
+  /** From which it reads its holidays. */
+  readonly store: string | undefined;
 }
 
 interface StoredExpectation {
@@ -147,6 +155,9 @@ export async function findKnownDefinitions(
       sources: sourceRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, remote: remoteIn(definition) })),
+      calendars: calendarRows
+        .filter(isInForce)
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, store: holidayStoreIn(definition) })),
       expectations: expectationRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, calendar: calendarIn(definition) })),
@@ -218,6 +229,11 @@ function remoteIn(definition: unknown): string | undefined {
 function calendarIn(definition: unknown): string | undefined {
   const parsed = z.object({ due: z.object({ calendar: z.string().optional() }) }).safeParse(definition);
   return parsed.success ? parsed.data.due.calendar : undefined;
+}
+
+function holidayStoreIn(definition: unknown): string | undefined {
+  const parsed = z.object({ holidaysFrom: z.object({ store: z.string() }) }).safeParse(definition);
+  return parsed.success ? parsed.data.holidaysFrom.store : undefined;
 }
 
 function bucketsIn(definition: unknown): string[] {

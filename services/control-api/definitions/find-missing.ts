@@ -12,7 +12,9 @@ export const missingSchema = z.object({
   name: z.string(),
   version: z.number(),
   change: z.enum(['kept', 'removed']),
-  used_by: z.array(z.string()).describe('Routes and sources that use it: it is kept as long as there are any.'),
+  used_by: z
+    .array(z.string())
+    .describe('Routes, sources and other definitions that use it: it is kept as long as there are any.'),
 });
 type Missing = z.infer<typeof missingSchema>;
 
@@ -37,6 +39,8 @@ export function findMissing(
   const users = usersOf(entriesOf(documents, 'route'), known, gone);
   for (const [key, names] of sourcesOf(entriesOf(documents, 'source'), known)) users.set(key, names);
   for (const [key, names] of expectationsOf(entriesOf(documents, 'expectation'), known)) users.set(key, names);
+  for (const [key, names] of readersOf(entriesOf(documents, 'calendar'), known))
+    users.set(key, [...(users.get(key) ?? []), ...names]);
   const used = DEFINITION_KINDS.flatMap((kind) =>
     missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
   );
@@ -90,6 +94,21 @@ function expectationsOf(
     'calendar',
     uses,
     stored.expectations.map(({ calendar: used, ...each }) => ({ ...each, used })),
+  );
+}
+
+/** Which calendars read their holidays from which store, once the files are applied. */
+function readersOf(
+  applied: readonly EntryOf<'calendar'>[],
+  { stored }: KnownDefinitions,
+): ReadonlyMap<string, string[]> {
+  const uses = applied.map(({ document: { tenant, name, holidaysFrom } }) => ({
+    ...{ tenantId: tenant, name, used: holidaysFrom?.store },
+  }));
+  return namesByUse(
+    'store',
+    uses,
+    stored.calendars.map(({ store: used, ...each }) => ({ ...each, used })),
   );
 }
 

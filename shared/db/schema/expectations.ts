@@ -4,12 +4,29 @@ import { createdAt, instant, oneOf } from './columns.ts';
 import { definitionColumns } from './definitions.ts';
 import { tenants } from './tenants.ts';
 
-const { check, index, pgTable, primaryKey, text, uniqueIndex, uuid } = pg;
+const { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex, uuid } = pg;
 
 /** Business days of a tenant, as they are described now. */
-export const calendars = pgTable('calendars', definitionColumns(), (table) => [
-  primaryKey({ columns: [table.tenantId, table.name] }),
-]);
+export const calendars = pgTable(
+  'calendars',
+  {
+    ...definitionColumns(),
+    /** Dates of the object that `holidaysFrom` names, as they were read last. */
+    holidaysRead: jsonb('holidays_read'),
+    holidaysEtag: text('holidays_etag'),
+    /** Of the definition for which that object was looked at. */
+    holidaysVersion: integer('holidays_version'),
+    holidaysLookAt: instant('holidays_look_at'),
+    /** The definition with all its holidays. */
+    days: jsonb('days').generatedAlwaysAs(sql`
+      CASE WHEN definition ? 'holidaysFrom' THEN jsonb_set(definition, '{holidays}',
+        coalesce(definition -> 'holidays', '[]'::jsonb) || coalesce(holidays_read, '[]'::jsonb)) ELSE definition END`),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.name] }),
+    index('calendars_reading').on(table.holidaysLookAt).where(sql`definition ? 'holidaysFrom'`),
+  ],
+);
 
 /** What a tenant says will come, as it is described now. `plannedUntil`, `plannedFrom`: see `shared/expectations/plan-expectations.ts`. */
 export const expectations = pgTable(

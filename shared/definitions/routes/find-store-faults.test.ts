@@ -48,6 +48,25 @@ test.each([
   expect(faultsOf([route(deliver), store(buckets)])).toHaveLength(isFit ? 0 : 1);
 });
 
+test.each([
+  ['{ store: office, bucket: inbox, key: days/us.txt }', []],
+  [
+    '{ store: office, bucket: inbox, key: us.txt }',
+    ['holidaysFrom.key: the store office does not allow this object; it allows inbox/days/'],
+  ],
+  [
+    '{ store: office, bucket: other, key: days/us.txt }',
+    ['holidaysFrom.key: the store office does not allow this object; it allows inbox/days/'],
+  ],
+  [
+    '{ store: none, bucket: inbox, key: days/us.txt }',
+    ['holidaysFrom.store: the tenant acme has no store none; define it with kind: store'],
+  ],
+])('a calendar reads its holidays from %s where a store allows it', (from, faults) => {
+  const calendar = `kind: calendar\ntenant: acme\nname: us\ntimeZone: UTC\nholidaysFrom: ${from}\n`;
+  expect(faultsOf([calendar, store('[inbox/days/]')])).toEqual(faults);
+});
+
 test('a store keeps the buckets that routes in force deliver to, unless they are replaced beside it', () => {
   const steps = [{ deliver: { store: 'office', externalBucket: 'inbox' } }];
   const deliveries = deliveriesIn({ tenantId: 'acme', name: 'out', steps });

@@ -1,12 +1,13 @@
 /**
- * Deliveries and the external stores that they go to, over several documents: a route may name only a store that is there and that
- * allows its bucket, and a store must not lose a bucket that a route delivers to. Pure; what is stored already is given.
+ * Deliveries and the external stores that they go to, over several documents: a route, and a calendar with `holidaysFrom`, may name only a store
+ * that is there and that allows its bucket, and a store must not lose a bucket that a route delivers to. Pure; what is stored already is given.
  *
  * 1. What is in the files counts, not what they replace.
  * 2. Of a key that is a template its fixed beginning is looked at; the whole key is looked at when the file is delivered.
  */
 
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
+import { isPlaceAllowed } from '#shared/definitions/store-schema.ts';
 import { deliverOptions } from '#shared/steps/deliver/options.ts';
 import { everyStep, type RouteStep } from './route-steps.ts';
 
@@ -41,7 +42,11 @@ export function findStoreFaults(documents: readonly ParsedDocument[], stored: St
     if (document.kind === 'route') replaced.add(key);
   }
   const kept = stored.routes.filter((route) => !replaced.has(keyOf(route)));
-  return documents.flatMap((entry) => [...faultsOfRoute(entry, buckets), ...faultsOfStore(entry, kept)]);
+  return documents.flatMap((entry) => [
+    ...faultsOfRoute(entry, buckets),
+    ...faultsOfCalendar(entry, buckets),
+    ...faultsOfStore(entry, kept),
+  ]);
 }
 
 /** To external stores, in their order; what is none is passed over, so that definitions of other versions can be asked. */
@@ -71,6 +76,21 @@ function faultsOfRoute(entry: ParsedDocument, buckets: ReadonlyMap<string, reado
     const message = `the store ${store} does not allow what this delivers; it allows ${allowed.join(', ')}`;
     return [faultAt(entry, [...path, 'deliver', 'externalBucket'], message)];
   });
+}
+
+function faultsOfCalendar(entry: ParsedDocument, buckets: ReadonlyMap<string, readonly string[]>): RouteFileFault[] {
+  const { document } = entry;
+  if (document.kind !== 'calendar' || document.holidaysFrom === undefined) return [];
+  const { tenant: tenantId, holidaysFrom } = document;
+  const { store, ...place } = holidaysFrom;
+  const allowed = buckets.get(keyOf({ tenantId, name: store }));
+  if (allowed === undefined) {
+    const message = `the tenant ${tenantId} has no store ${store}; define it with kind: store`;
+    return [faultAt(entry, ['holidaysFrom', 'store'], message)];
+  }
+  if (isPlaceAllowed(allowed, place)) return [];
+  const message = `the store ${store} does not allow this object; it allows ${allowed.join(', ')}`;
+  return [faultAt(entry, ['holidaysFrom', 'key'], message)];
 }
 
 function faultsOfStore(entry: ParsedDocument, kept: StoredStores['routes']): RouteFileFault[] {
