@@ -218,6 +218,17 @@ const httpRemoteSchema = z.strictObject({
   /** One entry, as `list` gives it; the directory is listed again where it is absent. */
   entry: httpRequestSchema.optional(),
   remove: httpRequestSchema.optional(),
+  /** What a reply with this status means where its text has `text`; APIs differ in what they answer for a file that is gone. */
+  faults: z
+    .array(
+      z.strictObject({
+        status: z.int().min(400).max(599),
+        text: z.string().min(1).max(200),
+        means: z.enum(['gone', 'busy']),
+      }),
+    )
+    .max(10)
+    .default([]),
   /** Hosts, or such as `*.example.com`, that `fetch` may be redirected to; they learn nothing of who we are. */
   redirects: z
     .array(z.string().regex(/^(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$/, 'must be a host, or such as *.example.com'))

@@ -21,7 +21,7 @@ import type { BusinessDays } from '#shared/expectations/plan-occurrences.ts';
 import { acknowledge, type Disposition } from '#shared/queue/disposition.ts';
 import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
-import { printable } from '#shared/remotes/remote-error.ts';
+import { printable, RemoteError } from '#shared/remotes/remote-error.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { addPassedOver, type Gathered, gatherListing, isFileSize, type PassedOver } from './gather-listing.ts';
 import type { PullMetrics } from './pull-metrics.ts';
@@ -149,6 +149,8 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
       let error: { code: string; message: string } | undefined;
       let files: number | undefined;
       let waitMs: number | undefined;
+      /** Of the server: not to be asked again so soon. */
+      let wishMs = 0;
       try {
         const used = await remotes.use(
           { tenantId, name: source.remote },
@@ -171,8 +173,12 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
         if (!(thrown instanceof LongshoreError)) throw thrown;
         if (thrown.code === 'LEASE_LOST') return acknowledge;
         error = { code: thrown.code, message: thrown.message };
+        if (thrown instanceof RemoteError) wishMs = Math.min(LONGEST_RETRY_MS, thrown.retryAfterMs);
       }
-      const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(claimed.failures, 10));
+      const retryMs = Math.max(
+        wishMs,
+        Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(claimed.failures, 10)),
+      );
       const againMs = waitMs ?? (error === undefined || files !== undefined ? undefined : retryMs);
       const unreadyMs = unreadyAfter(source);
       await ask(() =>

@@ -63,6 +63,8 @@ const UNSETTLED_MS = 10_000;
 /** A definition that is not there may be applied again. */
 const DEFINITION_MS = 300_000;
 const REPEAT_FOR_MS = 600_000;
+/** Of what a server wants: one that says "in a year" does not mean it. */
+const LONGEST_WISH_MS = 900_000;
 
 /** How a claim ended: stored when the lease is still held. */
 type Move =
@@ -171,7 +173,7 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
     const reported: PullError = { code: codeOf(pull), cause: error.code, message: sentence(error) };
     const retry = (isAttempt: boolean): Move => ({
       type: 'delay',
-      afterMs: backoff(plan, Math.max(1, pull.attempts)),
+      afterMs: Math.max(backoff(plan, Math.max(1, pull.attempts)), wishOf(error)),
       reason: 'retry',
       error: reported,
       isAttempt,
@@ -186,6 +188,11 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       ['PULL_SIZE_MISMATCH', 'CHECKSUM_MISMATCH', 'CHECKSUM_SIDECAR_MISSING'].includes(error.code);
     if (isRetried && pull.attempts < plan.maxAttempts) return retry(true);
     return { type: 'end', status: 'ERROR', error: reported };
+  }
+
+  /** How long the server wants to be left alone. */
+  function wishOf(error: unknown): number {
+    return error instanceof RemoteError ? Math.min(error.retryAfterMs, LONGEST_WISH_MS) : 0;
   }
 
   function backoff({ firstDelayMs, maxDelayMs }: PullPlan, attempts: number): number {

@@ -53,15 +53,27 @@ export class RemoteError extends LongshoreError {
   readonly fault: RemoteFault;
   /** Of FTP, or the status of SFTP. */
   readonly reply: number | undefined;
+  /** For so long the server wants not to be asked again. */
+  readonly retryAfterMs: number;
 
   constructor(
     fault: RemoteFault,
     message: string,
-    { reply, ...options }: { readonly reply?: number; readonly hint?: string; readonly cause?: unknown } = {},
+    {
+      reply,
+      retryAfterMs = 0,
+      ...options
+    }: {
+      readonly reply?: number;
+      readonly retryAfterMs?: number | undefined;
+      readonly hint?: string;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(CODES[fault], reply === undefined ? message : `${message} (reply ${reply})`, options);
     this.fault = fault;
     this.reply = reply;
+    this.retryAfterMs = retryAfterMs;
   }
 
   get mayPass(): boolean {

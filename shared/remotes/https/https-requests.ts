@@ -1,6 +1,7 @@
 /** Requests to one HTTPS server with files, whatever is spoken over it: what goes wrong becomes a `RemoteError`, and no redirect is followed. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Agent, Dispatcher } from 'undici';
+import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { RemoteFile, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError, type RemoteFault } from '../remote-error.ts';
 import type { HttpsClient } from './open-https-client.ts';
@@ -22,8 +23,14 @@ export type HttpsReply = Dispatcher.ResponseData;
 
 export interface HttpsRequestsOptions extends HttpsClient {
   /** Headers that show who we are. */
-  readonly authorize: (request: HttpsRequest) => Readonly<Record<string, string>>;
-  readonly faultOf: (status: number, headers: IncomingHttpHeaders) => RemoteFault | undefined;
+  readonly authorize: (
+    request: HttpsRequest,
+  ) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+  /** After a 401: true when `authorize` has others now. */
+  readonly renew?: () => Promise<boolean>;
+  /** `text`: the beginning of what the server says; empty where `readsFaults` does not want it. */
+  readonly faultOf: (status: number, headers: IncomingHttpHeaders, text: string) => RemoteFault | undefined;
+  readonly readsFaults?: (status: number) => boolean;
 }
 
 export interface HttpsRead extends Omit<HttpsRequest, 'method'> {
@@ -32,19 +39,27 @@ export interface HttpsRead extends Omit<HttpsRequest, 'method'> {
   readonly ask?: (request: HttpsRequest) => Promise<HttpsReply>;
 }
 
+/** Of what a server says about a fault. */
+const MOST_FAULT_BYTES = 65_536;
+
 export class HttpsRequests {
   readonly origin: string;
   readonly #client: Agent;
   readonly #identity: () => RemoteIdentity | undefined;
   readonly #authorize: HttpsRequestsOptions['authorize'];
+  readonly #renew: HttpsRequestsOptions['renew'];
   readonly #faultOf: HttpsRequestsOptions['faultOf'];
+  readonly #readsFaults: NonNullable<HttpsRequestsOptions['readsFaults']>;
 
-  constructor({ client, origin, identity, authorize, faultOf }: HttpsRequestsOptions) {
+  constructor(options: HttpsRequestsOptions) {
+    const { client, origin, identity, authorize, renew, faultOf, readsFaults = () => false } = options;
     this.#client = client;
     this.origin = origin;
     this.#identity = identity;
     this.#authorize = authorize;
+    this.#renew = renew;
     this.#faultOf = faultOf;
+    this.#readsFaults = readsFaults;
   }
 
   get fingerprint(): string {
@@ -65,24 +80,47 @@ export class HttpsRequests {
 
   /** Resolves to a reply below 300, or to a 416. */
   async ask(doing: string, request: HttpsRequest): Promise<HttpsReply> {
-    const { method, target, origin = this.origin, headers = {}, body } = request;
+    const { origin = this.origin, body } = request;
     const isShown = origin === this.origin || request.isAuthorized === true;
-    let reply: HttpsReply;
+    let reply = await this.#send(doing, request, isShown);
+    const isRepeatable = body === undefined || typeof body === 'string';
+    if (reply.statusCode === 401 && isShown && isRepeatable && this.#renew !== undefined && (await this.#renew())) {
+      await reply.body.dump();
+      reply = await this.#send(doing, request, isShown);
+    }
+    const { statusCode, headers } = reply;
+    if (statusCode < 300 || statusCode === 416) return reply;
+    if (statusCode < 400 && request.takesRedirects === true) return reply;
+    const text = this.#readsFaults(statusCode) ? await this.#beginning(doing, reply) : '';
+    await reply.body.dump();
+    throw new RemoteError(this.#faultOf(statusCode, headers, text) ?? 'refused', `could not ${doing}`, {
+      reply: statusCode,
+      retryAfterMs: parseRetryAfterMs(headers, Date.now()),
+    });
+  }
+
+  async #send(doing: string, request: HttpsRequest, isShown: boolean): Promise<HttpsReply> {
+    const { method, target, origin = this.origin, headers = {}, body } = request;
+    const shown = isShown ? await this.#authorize(request) : {};
     try {
-      reply = await this.#client.request({
+      return await this.#client.request({
         ...{ origin, method: method as Dispatcher.HttpMethod, path: target, body: (body as never) ?? null },
-        headers: { ...headers, ...(isShown && this.#authorize(request)) },
+        headers: { ...headers, ...shown },
       });
     } catch (error) {
       throw this.#lost(doing, error);
     }
-    const { statusCode } = reply;
-    if (statusCode < 300 || statusCode === 416) return reply;
-    if (statusCode < 400 && request.takesRedirects === true) return reply;
-    await reply.body.dump();
-    throw new RemoteError(this.#faultOf(statusCode, reply.headers) ?? 'refused', `could not ${doing}`, {
-      reply: statusCode,
-    });
+  }
+
+  async #beginning(doing: string, { body }: HttpsReply): Promise<string> {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of this.received(doing, body)) {
+      pieces.push(piece);
+      bytes += piece.byteLength;
+      if (bytes > MOST_FAULT_BYTES) break;
+    }
+    return Buffer.concat(pieces).toString();
   }
 
   /** Of what has no reply but its status. */
