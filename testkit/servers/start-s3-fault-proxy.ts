@@ -27,6 +27,11 @@ export type S3Fault =
   | { readonly type: 'flipped-request' }
   /** As of a server that keeps no checksums. */
   | { readonly type: 'no-checksums' }
+  /**
+   * As Cloud Storage answers by its XML API, by its documentation: bodies in signed chunks or with trailers, and checksum headers of Amazon's are
+   * refused; so is the deletion of many objects in one request. Replies have neither checksums nor Amazon's version ids.
+   */
+  | { readonly type: 'as-google' }
   /** The reply begins and stands still. */
   | { readonly type: 'stalled' }
   /** The reply comes slowly. */
@@ -68,6 +73,7 @@ export async function startS3FaultProxy(target: string): Promise<S3FaultProxy> {
     if (fault?.type === 'reset') incoming.socket.resetAndDestroy();
     else if (fault?.type === 'silent') incoming.resume();
     else if (fault?.type === 'status') refuse(incoming, outgoing, fault.status);
+    else if (fault?.type === 'as-google' && !isGoogles(incoming)) refuse(incoming, outgoing, 501);
     else if (fault?.type === 'answered') answerInPlace(incoming, outgoing, fault.answer);
     else forward({ incoming, outgoing, target: new URL(target), agent, fault, onReply: () => listener?.(asked) });
   });
@@ -110,6 +116,14 @@ function operationOf(method: string, query: URLSearchParams, isCopy: boolean): s
   if (isCopy) return 'CopyObject';
   if (method === 'GET' && query.get('x-id') === 'GetObject') return 'GetObject';
   return 'Other';
+}
+
+function isGoogles({ method, url = '', headers }: IncomingMessage): boolean {
+  const query = new URL(url, 'http://s3').searchParams;
+  const amazons = /^x-amz-(?:trailer|checksum-(?!mode$)|sdk-checksum-|decoded-content-length)/;
+  if (method === 'POST' && query.has('delete')) return false;
+  if (`${headers['x-amz-content-sha256']}`.startsWith('STREAMING-')) return false;
+  return !Object.keys(headers).some((name) => amazons.test(name)) && headers['content-encoding'] !== 'aws-chunked';
 }
 
 const CODES = { 500: 'InternalError', 501: 'NotImplemented', 503: 'SlowDown' } as const;
@@ -177,8 +191,8 @@ function answer(reply: IncomingMessage, outgoing: ServerResponse, fault: Forward
     });
     return;
   }
-  if (fault?.type === 'no-checksums') {
-    withoutChecksums(reply, outgoing);
+  if (fault?.type === 'no-checksums' || fault?.type === 'as-google') {
+    without(fault.type === 'as-google' ? AMAZONS : CHECKSUMS, reply, outgoing);
     return;
   }
   outgoing.writeHead(reply.statusCode ?? 502, reply.rawHeaders);
@@ -196,8 +210,18 @@ function answer(reply: IncomingMessage, outgoing: ServerResponse, fault: Forward
   else reply.pipe(outgoing);
 }
 
-function withoutChecksums(reply: IncomingMessage, outgoing: ServerResponse): void {
-  const kept = Object.entries(reply.headers).filter(([name]) => !/^x-amz-checksum-|^content-length$/.test(name));
+interface LeftOut {
+  readonly headers: RegExp;
+  readonly elements: RegExp;
+}
+const CHECKSUMS: LeftOut = { headers: /^x-amz-checksum-/, elements: /<(Checksum\w+)>.*?<\/\1>/g };
+const AMAZONS: LeftOut = {
+  headers: /^x-amz-(?:checksum-|version-id)/,
+  elements: /<(Checksum\w+|VersionId|NextVersionIdMarker)>.*?<\/\1>/g,
+};
+
+function without({ headers: named, elements }: LeftOut, reply: IncomingMessage, outgoing: ServerResponse): void {
+  const kept = Object.entries(reply.headers).filter(([name]) => !named.test(name) && name !== 'content-length');
   const isXml = reply.headers['content-type'] === 'application/xml';
   const length = reply.headers['content-length'];
   const headers = Object.fromEntries(kept) as Record<string, string | string[]>;
@@ -208,13 +232,7 @@ function withoutChecksums(reply: IncomingMessage, outgoing: ServerResponse): voi
   if (!isXml) return void reply.pipe(outgoing);
   const pieces: Buffer[] = [];
   reply.on('data', (piece: Buffer) => pieces.push(piece));
-  reply.on('end', () =>
-    outgoing.end(
-      Buffer.concat(pieces)
-        .toString()
-        .replaceAll(/<(Checksum\w+)>.*?<\/\1>/g, ''),
-    ),
-  );
+  reply.on('end', () => outgoing.end(Buffer.concat(pieces).toString().replaceAll(elements, '')));
 }
 
 function flip(): Transform {

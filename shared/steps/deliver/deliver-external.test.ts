@@ -185,6 +185,22 @@ describe('a delivery to an external store', () => {
     }
   });
 
+  it('needs nothing that Cloud Storage refuses in its XML API', async () => {
+    await bed.define({ checksums: false });
+    for (const size of [0, 900, PART_BYTES, 2 * PART_BYTES + 900]) {
+      const bytes = randomBytes(size);
+      const object = await land(bytes);
+      bed.proxy.spoil(() => ({ type: 'as-google' }));
+      const output = outputOf(await deliver(object, { isLarge: size > PART_BYTES }));
+      expect(output).toMatchObject({ sizeBytes: size, copy: { sha256: sha256(bytes) } });
+      expect((await bed.readFar(object.key)).equals(bytes)).toBe(true);
+      await expect(confirm(object, output)).resolves.toMatchObject({ type: 'succeeded' });
+      // What an earlier try delivered is known again without a version id.
+      expect(outputOf(await deliver(object, { isFirstTry: false }))).toMatchObject({ wasThere: true });
+    }
+    expect(await bed.farUploads()).toEqual([]);
+  });
+
   it('goes nowhere that the definition does not name', async () => {
     await bed.define({ buckets: [`${FAR_BUCKET}/acme/inbound/`] });
     const object = await land(randomBytes(10));
