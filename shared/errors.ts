@@ -225,6 +225,14 @@ export const ERROR_CODES = {
     meaning: 'A campaign has ended, and its state cannot be changed any more.',
     remedy: 'See its status. Create a new campaign to send again.',
   },
+  PARTNER_CHANGED: {
+    meaning: 'Somebody else paused or resumed the partner, or opened or closed its breaker, since you looked.',
+    remedy: 'Look again, then decide with the new `revision`.',
+  },
+  PARTNER_NO_TEST: {
+    meaning: 'The definition of the partner has no operation that can be called as a test.',
+    remedy: 'Add `test`, with the values of a record, to an operation that has `idempotent: true`.',
+  },
   // Routes
   YAML_SYNTAX: {
     meaning:

@@ -55,6 +55,7 @@ interface PreviewOptions {
   readonly since?: string;
   readonly until?: string;
   readonly route?: string;
+  readonly partner?: string;
   readonly code?: string;
   readonly cause?: string;
   readonly state?: string[];
@@ -99,6 +100,7 @@ export function addActions(program: Command, cli: Cli): void {
         .option('--since <time>', 'created since: an age such as 30m, 2h or 7d, or a time')
         .option('--until <time>', 'created before this time')
         .option('--route <route>', 'of jobs: only those of routes with this name')
+        .option('--partner <partner>', 'of jobs: only those of routes that call this partner')
         .option('--code <code>', 'of jobs and files: which step failed, e.g. DELIVERY_ERROR')
         .option('--cause <cause>', 'of jobs and files: what went wrong, e.g. HTTP_503')
         .option('--state <state...>', 'of jobs: one or more of their states', parseList)
@@ -110,7 +112,21 @@ export function addActions(program: Command, cli: Cli): void {
         .option('--queue <queue>', 'of dead letters: landing, ingest, work or partner-steps')
         .option('--rate <rate>', 'to see how long it takes, e.g. 50/s', parseRate),
     run: async (context, { id, file, waitReason, rate, ...filters }, [verb = '']) => {
-      const { tenant, since, until: before, route, code, cause, state, held, status, name, type, queue } = filters;
+      const {
+        tenant,
+        since,
+        until: before,
+        route,
+        partner,
+        code,
+        cause,
+        state,
+        held,
+        status,
+        name,
+        type,
+        queue,
+      } = filters;
       const times = await context.times(tenant);
       const filter = {
         ids: id,
@@ -119,6 +135,7 @@ export function addActions(program: Command, cli: Cli): void {
         since: since === undefined ? undefined : times.parse(since),
         until: before === undefined ? undefined : times.parse(before),
         route,
+        partner,
         code,
         cause,
         state,

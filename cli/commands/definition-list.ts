@@ -25,6 +25,8 @@ export interface DefinitionList<Entry extends Named> {
   readonly entry: z.ZodType<Entry>;
   /** By heading, after the tenant and the name. */
   readonly columns: Readonly<Record<string, (entry: Entry, show: (at: string | null) => Cell) => Cell>>;
+  /** Description of an option that lists only those that an operator holds; none when absent. */
+  readonly held?: string;
 }
 
 /** Who applied the version in force, and when. */
@@ -37,20 +39,23 @@ export const VERSION_COLUMN = { VERSION: ({ version }: z.infer<typeof appliedSch
 export function addDefinitionList<Entry extends Named>(
   program: Command,
   cli: Cli,
-  { plural, description, argument, entry, columns }: DefinitionList<Entry>,
+  { plural, description, argument, entry, columns, held: heldOption }: DefinitionList<Entry>,
 ): Command {
   const pageSchema = z.looseObject({ [plural]: z.array(entry), next_cursor: z.string().nullable() });
-  const command = addCommand<{ tenant?: string }>(program, cli, {
+  const command = addCommand<{ tenant?: string; held?: true }>(program, cli, {
     usage: argument === undefined ? plural : `${plural} [${argument}]`,
     description,
-    define: (defined) => defined.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }, [name]) => {
+    define: (defined) => {
+      const listed = defined.option('--tenant <tenant>', 'only those of this tenant');
+      return heldOption === undefined ? listed : listed.option('--held', heldOption);
+    },
+    run: async (context, { tenant, held }, [name]) => {
       const times = await context.times(tenant);
       if (name !== undefined) return await showDefinition(context, { plural, reference: name, tenant });
       await listEntries<Entry>(context, {
         most: ALL_ENTRIES,
         readPage: async (page) => {
-          const reply = await context.api.get(`/api/v1/${plural}`, pageSchema, { query: { tenant, ...page } });
+          const reply = await context.api.get(`/api/v1/${plural}`, pageSchema, { query: { tenant, held, ...page } });
           return { entries: reply[plural] as Entry[], next: reply.next_cursor as string | null };
         },
         headings: ['TENANT', plural.slice(0, -1).toUpperCase(), ...Object.keys(columns)],
@@ -59,7 +64,7 @@ export function addDefinitionList<Entry extends Named>(
           ...Object.values(columns).map((cellOf) => cellOf(each, (at) => times.show(at))),
         ],
         what: plural,
-        filters: { tenant },
+        filters: { tenant, others: [held] },
       });
     },
   });

@@ -4,6 +4,7 @@ import { addCommand, type Cli } from '#cli/command-context.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { partnerHealthSchema } from '#shared/api/partner-health.ts';
 import { pathOf } from './definition-versions.ts';
+import { controlFields } from './partner-control.ts';
 
 export function addPartnerHealth(partners: Command, cli: Cli): void {
   addCommand<{ window?: string }>(partners, cli, {
@@ -16,11 +17,17 @@ export function addPartnerHealth(partners: Command, cli: Cli): void {
       const health = await api.get(`${path}/health`, partnerHealthSchema, { query: { window } });
       if (isJson) return terminal.json(health);
       const times = await context.times(health.customer_id);
-      const { calls, waiting } = health;
+      const { calls, waiting, limits, held_up: heldUp } = health;
+      const { calls: passing, ...byHand } = await controlFields(context, health.customer_id, health.control);
       const fields = {
         partner: `${health.customer_id}/${health.name}`,
         calls: `${calls.total} in ${health.window_seconds} s, ${calls.per_second} a second`,
+        'limit, by second': limits.rate_per_second ?? 'none',
         'p50, p95, p99': calls.p50_ms === null ? 'no calls' : `${calls.p50_ms}, ${calls.p95_ms}, ${calls.p99_ms} ms`,
+        'calls now': passing,
+        ...byHand,
+        'last call': health.last_call_at === null ? 'never called yet' : times.show(health.last_call_at),
+        'jobs held up': heldUp.jobs,
         'records waiting': waiting.records,
         ...(waiting.oldest_since !== null && { 'oldest since': times.show(waiting.oldest_since) }),
       };

@@ -5,10 +5,14 @@ import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { APPLIED_COLUMNS, addDefinitionList, appliedSchema, VERSION_COLUMN } from './definition-list.ts';
+import { addPartnerControl } from './partner-control.ts';
 import { addPartnerHealth } from './partner-health.ts';
 
 const routeSchema = appliedSchema.extend({ disabled_at: z.string().nullable(), removed_at: z.string().nullable() });
-const partnerSchema = appliedSchema.extend({ definition: z.looseObject({ baseUrl: z.string().optional() }) });
+const partnerSchema = appliedSchema.extend({
+  definition: z.looseObject({ baseUrl: z.string().optional() }),
+  held: z.string().nullable().optional(),
+});
 const storeSchema = appliedSchema.extend({
   definition: z.looseObject({ endpoint: z.string().optional(), region: z.string().optional() }),
 });
@@ -55,9 +59,16 @@ export function addRouteCommands(program: Command, cli: Cli): void {
     plural: 'partners',
     description: 'list the partners that routes call',
     entry: partnerSchema,
-    columns: { ...VERSION_COLUMN, URL: ({ definition }) => definition.baseUrl ?? null, ...APPLIED_COLUMNS },
+    columns: {
+      ...VERSION_COLUMN,
+      URL: ({ definition }) => definition.baseUrl ?? null,
+      ...APPLIED_COLUMNS,
+      HELD: ({ held }) => held ?? null,
+    },
+    held: 'only those that an operator paused, or whose breaker an operator holds open',
   });
   addPartnerHealth(partners, cli);
+  addPartnerControl(partners, cli);
   addDefinitionList(program, cli, {
     plural: 'stores',
     description: 'list the external stores that routes deliver to',

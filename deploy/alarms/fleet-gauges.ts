@@ -15,6 +15,7 @@ export const FLEET_GAUGES: readonly FleetGauge[] = [
   { name: 'longshore_expiry_overdue_seconds', labels: ['what'] },
   { name: 'longshore_remote_breakers_open', labels: [] },
   { name: 'longshore_sources_overdue', labels: [] },
+  { name: 'longshore_partner_held_seconds', labels: [] },
   { name: 'longshore_certificate_days', labels: [] },
   { name: 'longshore_outbox_oldest_seconds', labels: [] },
   { name: 'longshore_open_notices', labels: ['state'] },

@@ -114,6 +114,13 @@ export function watchRemotes(scope: AlarmScope): void {
     minutes: 15,
   });
   scope.raise({
+    id: 'partner-held',
+    runbook: 'partners.md#partner-held',
+    reason: 'A partner has been paused, or its breaker held open by hand, for more than a day.',
+    metric: fleetGauge(scope.stack.fleet.prefix, 'longshore_partner_held_seconds'),
+    limit: DAY_SECONDS,
+  });
+  scope.raise({
     id: 'certificate-ends',
     runbook: 'partners.md#certificate-ends',
     reason: 'The certificate of a remote ends within a week.',

@@ -102,10 +102,9 @@ test.each([
   ],
   [
     'control-api',
-    [HTTPS, '0.0.0.0/0 465-465'],
-    {
-      ...MAIL,
-    },
+    // Test calls of partners.
+    [HTTPS, '10.60.0.0/16 8443-8443', '0.0.0.0/0 465-465'],
+    { LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16', ...MAIL },
   ],
 ])('%s reaches what it calls of what the settings name', (name, ways, variables) => {
   expect(waysOut(open, name).sort()).toEqual([...ways].sort());

@@ -157,12 +157,12 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
       delivered: ['read'],
       outbound: ['read'],
     },
-    // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
+    // The secrets of chats, of the provider, of the mail server and of partners and remotes that a person tests.
     readsSecrets: true,
     usesReceiptKeys: true,
     // Tests of campaigns.
     sendsMails: true,
     links: 'writes',
-    reaches: ['remotes', 'mail'],
+    reaches: ['partners', 'remotes', 'mail'],
   },
 };

@@ -78,6 +78,7 @@ test('whatever can go wrong is watched', () => {
       'breaker-open',
       'remote-refuses',
       'sources-overdue',
+      'partner-held',
       'certificate-ends',
       'notices-late',
       'evidence-late',

@@ -204,6 +204,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
       return {
         LONGSHORE_API_PORT: String(ports.api),
         LONGSHORE_REMOTE_ADDRESSES: LOOPBACK,
+        LONGSHORE_PARTNER_ADDRESSES: LOOPBACK,
         LONGSHORE_S3_PUBLIC_URL:
           fleet.LONGSHORE_S3_PUBLIC_URL ?? fleet.AWS_ENDPOINT_URL_S3 ?? `http://${host}:${ports.s3}`,
         LONGSHORE_CONSOLE_LINKS: fleet.LONGSHORE_CONSOLE_LINKS ?? 'true',

@@ -65,6 +65,7 @@ import { handleDeadLetters, handleQueues } from './operations/handle-operations.
 import { handleOverview } from './overview/handle-overview.ts';
 import { keepToHosts } from './pages/app-hosts.ts';
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
+import { handlePartnerControl } from './partners/handle-partner-control.ts';
 import { handlePartnerHealth } from './partners/handle-partner-health.ts';
 import { handlePulls } from './pulls/handle-pulls.ts';
 import { handleRemotes } from './pulls/handle-remotes.ts';
@@ -128,6 +129,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly answerMs?: number;
   /** Of remotes; public addresses alone when absent. */
   readonly remoteGuard?: AddressGuard;
+  /** Of partners' APIs, for test calls; public addresses alone when absent. */
+  readonly partnerGuard?: AddressGuard;
   readonly streamsPerKey: number;
   /** For one body of definitions to be checked, by the clock on the wall; 15 s when absent. */
   readonly definitionsMs?: number;
@@ -218,6 +221,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleSearch(app, options);
   handleOverview(app, options);
   handlePartnerHealth(app, options);
+  handlePartnerControl(app, { ...options, partnerGuard: options.partnerGuard ?? createAddressGuard({ allow: [] }) });
   handleRecords(app, options);
   handleTemplates(app, options);
   handleCampaigns(app, options, countRecords);

@@ -8,7 +8,7 @@ import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { reasonRuleVariable } from '#shared/reviews/reason-rule.ts';
-import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
+import { partnerVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, homeRegionsVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -53,6 +53,7 @@ export const variables = z.object({
   LONGSHORE_HOME_REGIONS: homeRegionsVariable,
   ...secretVariables,
   ...remoteVariables,
+  ...partnerVariables,
   ...receiptVariables,
   ...chatVariables,
   ...linkVariables,

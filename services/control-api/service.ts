@@ -123,6 +123,7 @@ export function createService({ config, logger, registry, settings = [] }: Contr
       secrets,
       transports,
       remoteGuard: createAddressGuard({ allow: config.LONGSHORE_REMOTE_ADDRESSES ?? [] }),
+      partnerGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),
       chat: chatSettingsOf(config),
       linkSecret: config.LONGSHORE_LINK_SECRET,
       publicUrl: config.LONGSHORE_PUBLIC_URL,

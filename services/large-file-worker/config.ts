@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { scanVariables } from '#shared/content/scan/scan-variables.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
-import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
-import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
+import { copyVariables, partnerVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
@@ -15,9 +15,7 @@ export const variables = z.object({
   ...receiptVariables,
   ...mailVariables,
   ...scanVariables,
-  LONGSHORE_PARTNER_ADDRESSES: networksVariable
-    .optional()
-    .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
+  ...partnerVariables,
   ...remoteVariables,
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4).describe('Number of jobs processed concurrently.'),
   LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1).describe('Number of concurrent receive requests.'),

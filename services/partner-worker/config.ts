@@ -6,8 +6,8 @@ import { LANES } from '#shared/definitions/lanes.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
-import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
-import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
+import { copyVariables, partnerVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
@@ -25,9 +25,7 @@ export const variables = z.object({
   ...scanVariables,
   ...linkVariables,
   LONGSHORE_PUBLIC_URL: publicUrlVariable,
-  LONGSHORE_PARTNER_ADDRESSES: networksVariable
-    .optional()
-    .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
+  ...partnerVariables,
   ...remoteVariables,
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 1_000 })
     .default(32)

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
 import { applyDefinition, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { controlPartner } from '#shared/partners/control-partner.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 
@@ -139,5 +140,42 @@ test('on SIGTERM it ends in time, and what was under way goes on in the next one
   await bed.untilCompleted(1);
   expect(await countStates()).toEqual({ SUCCESS: 150 });
   expect(partner.simulator.ledger.calls).toHaveLength(450);
+  await expectSound();
+});
+
+test('killed while an operator has its partner paused, nothing is called, and no try is lost by it', async () => {
+  await applyDefinitions(partner.simulator.url, 2);
+  partner.simulator.setBehaviour({ latencies: [{ api: '*', fromMs: 100, toMs: 200 }] });
+  const say = (verb: 'pause' | 'resume') =>
+    controlPartner(bed.sql, { tenantId: 'acme', name: 'globex', verb, reason: 'a test', actor: 'operator:ada' });
+  const { ledger } = partner.simulator;
+  const jobs = await bed.putFiles({ count: 1, bodyOf: () => rfi(400) });
+  worker = await bed.startWorker(MAIN, ENV);
+  await bed.wakeUps.sendJobs(jobs);
+  await bed.sweepUntil(() => ledger.calls.length > 100);
+  await say('pause');
+  const isPaused = async () => {
+    const rows = await bed.sql`SELECT 1 FROM jobs WHERE wait_reason = 'PARTNER_PAUSED' AND NOT EXISTS (
+      SELECT 1 FROM record_chunks WHERE lease_until IS NOT NULL)`;
+    return rows.length === 1;
+  };
+  await bed.sweepUntil(isPaused);
+  const before = ledger.calls.length;
+  const tries = () => bed.sql`SELECT line, job_id, step, state, tries FROM records ORDER BY job_id, line`;
+  const stood = await tries();
+  for (let kill = 0; kill < 2; kill += 1) {
+    await worker.end('SIGKILL');
+    worker = await bed.startWorker(MAIN, ENV);
+    await bed.sql`UPDATE record_chunks SET next_action_at = now()`;
+    const claims = async () =>
+      (await bed.sql`SELECT 1 FROM record_chunks WHERE next_action_at <= now() OR lease_until IS NOT NULL`).length;
+    await bed.sweepUntil(async () => (await claims()) === 0);
+  }
+  expect(ledger.calls).toHaveLength(before);
+  expect(await tries()).toEqual(stood);
+  partner.simulator.setBehaviour({});
+  await say('resume');
+  await bed.untilCompleted(1);
+  expect(await countStates()).toEqual({ SUCCESS: 400 });
   await expectSound();
 });

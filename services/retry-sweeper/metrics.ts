@@ -184,6 +184,17 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Connections to remotes that all processes have.',
       registers,
     }),
+    partnersHeld: new Gauge({
+      name: 'longshore_partners_held',
+      help: 'Partners that an operator paused (`pause`), or whose breaker an operator holds open (`breaker`).',
+      labelNames: ['by'] as const,
+      registers,
+    }),
+    partnerHeldSeconds: new Gauge({
+      name: 'longshore_partner_held_seconds',
+      help: 'For how long the partner that is held longest has been, by a pause or by a breaker without an end; 0 when none is.',
+      registers,
+    }),
     certificateDays: new Gauge({
       name: 'longshore_certificate_days',
       help: 'Days until the certificate of a remote ends, of the one that ends first; not shown without certificates.',

@@ -10,6 +10,7 @@ import { countConnections } from '#shared/fleet/count-connections.ts';
 import { countBlockedLines, countParkedLetters, type QueueRows, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
+import { countHeldPartners } from '#shared/partners/count-held.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countRemotes } from '#shared/remotes/count-remotes.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
@@ -46,6 +47,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     expected,
     remotes,
     overdue,
+    held,
   ] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
@@ -59,6 +61,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     countOccurrences(sql),
     countRemotes(sql),
     expiryOverdue(sql),
+    countHeldPartners(sql),
   ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
@@ -75,6 +78,9 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.remoteBreakersOpen.set(remotes.refused);
   metrics.remoteConnections.set(remotes.connections);
   metrics.sourcesOverdue.set(remotes.overdueSources);
+  metrics.partnersHeld.set({ by: 'pause' }, held.paused);
+  metrics.partnersHeld.set({ by: 'breaker' }, held.breakerOpen);
+  metrics.partnerHeldSeconds.set(held.oldestSeconds);
   if (remotes.certificateDays === null) metrics.certificateDays.remove();
   else metrics.certificateDays.set(remotes.certificateDays);
   for (const { state, count } of openActions) metrics.openActions.set({ state }, count);

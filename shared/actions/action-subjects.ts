@@ -4,6 +4,7 @@
  */
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import type { ActionVerb, FileStatus, JobState } from '#shared/db/schema.ts';
+import { callsPartner } from '#shared/partners/calls-partner.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import { toLikePattern } from '#shared/text/like-pattern.ts';
 
@@ -33,6 +34,8 @@ export interface ActionFilter {
   readonly route?: string | undefined;
   readonly code?: string | undefined;
   readonly cause?: string | undefined;
+  /** Of jobs: those of routes that call it. */
+  readonly partner?: string | undefined;
   /** Any of them. */
   readonly state?: readonly JobState[] | undefined;
   readonly wait_reason?: string | undefined;
@@ -45,7 +48,7 @@ export interface ActionFilter {
 
 /** What each kind of row can be found by. */
 export const FILTER_FIELDS: Readonly<Record<SubjectKind, readonly (keyof ActionFilter)[]>> = {
-  job: ['tenant', 'ids', 'file_ids', 'since', 'until', 'route', 'code', 'cause', 'state', 'wait_reason'],
+  job: ['tenant', 'ids', 'file_ids', 'since', 'until', 'route', 'partner', 'code', 'cause', 'state', 'wait_reason'],
   file: ['tenant', 'ids', 'since', 'until', 'status', 'code', 'cause', 'name', 'type'],
   'dead letter': ['tenant', 'ids', 'since', 'until', 'queue'],
 };
@@ -138,12 +141,17 @@ function firstIdOf(ms: number): string {
 }
 
 const CONDITIONS: Readonly<Record<SubjectKind, (sql: Sql, filter: ActionFilter) => (Fragment | undefined)[]>> = {
-  job: (sql, { tenant, file_ids: fileIds, route, code, cause, state, wait_reason: waitReason }) => [
+  job: (sql, { tenant, file_ids: fileIds, route, partner, code, cause, state, wait_reason: waitReason }) => [
     fileIds === undefined ? undefined : sql`s.file_id = ANY(${[...fileIds]}::uuid[])`,
     state === undefined ? undefined : sql.unsafe(`s.state IN (${literals(state)})`),
     code === undefined && cause === undefined ? undefined : sql.unsafe(ENDED_BADLY),
     code === undefined ? undefined : sql`s.error_code = ${code}`,
     cause === undefined ? undefined : sql`s.error_cause = ${cause}`,
+    partner === undefined
+      ? undefined
+      : sql`s.route_version_id = ANY(ARRAY(
+          SELECT v.id FROM route_versions v JOIN routes r ON r.id = v.route_id
+          WHERE ${tenant === undefined ? sql`true` : sql`r.tenant_id = ${tenant}`} AND ${callsPartner(sql, sql`v.definition`, partner)}))`,
     waitReason === undefined ? undefined : sql`s.state = 'WAITING' AND s.wait_reason = ${waitReason}`,
     route === undefined
       ? undefined

@@ -10,6 +10,7 @@ export const overviewSchema = z
       parked_dead_letters: z.number(),
       parked_notices: z.number(),
       actions_to_approve: z.number(),
+      held_partners: z.number().describe('That an operator paused, or whose breaker an operator opened.'),
     }),
     last_day: z.object({ arrived: z.number(), failed: z.number() }).describe('Files of the last 24 hours.'),
     minutes: z

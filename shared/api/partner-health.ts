@@ -1,5 +1,6 @@
 /** `GET /api/v1/partners/{tenant}/{name}/health`: how its calls go, and what waits for it. */
 import { z } from 'zod';
+import { partnerControlSchema } from './partner-control.ts';
 
 const milliseconds = z.number().nullable().describe('Null without calls.');
 
@@ -8,6 +9,12 @@ export const partnerHealthSchema = z
     customer_id: z.string(),
     name: z.string(),
     window_seconds: z.number().describe('The window, and what has passed of this minute.'),
+    control: partnerControlSchema,
+    limits: z.object({
+      rate_per_second: z.number().nullable().describe('Over all workers; null: no limit.'),
+      concurrency: z.number().describe('Of one worker.'),
+    }),
+    last_call_at: z.string().nullable().describe('To the minute, of the last 90 days; null: never called.'),
     breakers: z
       .array(
         z.object({ worker: z.string(), open_until: z.string().nullable(), since: z.string(), reported_at: z.string() }),
@@ -33,6 +40,9 @@ export const partnerHealthSchema = z
     waiting: z
       .object({ records: z.number(), oldest_since: z.string().nullable() })
       .describe('Records that nobody works on, of jobs in progress whose routes call this partner.'),
+    held_up: z
+      .object({ jobs: z.number().describe('At most 1,000 are counted.'), oldest_since: z.string().nullable() })
+      .describe('Jobs that wait at a call of this partner: for their records, for the breaker, or since it is paused.'),
   })
   .meta({ id: 'PartnerHealth' });
 export type PartnerHealth = z.infer<typeof partnerHealthSchema>;

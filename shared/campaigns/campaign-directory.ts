@@ -112,7 +112,8 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
       definition: partnerOf(campaign),
       begun: pLimit(sender.success ? begunAtOnce(campaign, sender.data) : 1),
       whileStoring: (store) => store(),
-      get breakerOpenForMs() {
+      isPaused: false,
+      get closedForMs() {
         return Math.max(0, awayUntil - now());
       },
       call: (call, isWanted) =>

@@ -148,10 +148,16 @@ const operationSchema = z
     output: z.record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), valuePathSchema).default({}),
     /** The one of `output` that the partner knows the call by. */
     referenceFrom: valuePathSchema.optional(),
+    /** A person may make this call as a test, with these values as the record. */
+    test: z.record(z.string().max(100), z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()])).optional(),
   })
   .refine(({ method, body, file }) => method !== 'GET' || (body === undefined && file === undefined), {
     error: 'a GET has no body',
     path: ['body'],
+  })
+  .refine(({ test, idempotent, file }) => test === undefined || (idempotent && file === undefined), {
+    error: 'only an operation with `idempotent: true` and without a file can be a test',
+    path: ['test'],
   })
   .refine(({ file, body }) => file !== 'body' || body === undefined, {
     error: 'the file is the body; choose multipart or base64 to send fields with it',

@@ -1,7 +1,7 @@
 /**
  * Definitions of all tenants, opened as this process uses them.
  *
- * 1. The definition that is applied now counts. It is looked at again every `LOOK_AGAIN_MS`, by its version; those who ask together wait for
+ * 1. The definition that is applied now counts. It is looked at again every `lookAgainMs`, by its version; those who ask together wait for
  *    one look, and a database that is away changes nothing for definitions that are known.
  * 2. What was opened from a definition that was replaced is retired: it goes on for those who use it, and its owner closes it when they end.
  * 3. A definition that is not there, or that this version cannot use, is a value.
@@ -41,13 +41,16 @@ export interface VersionedDirectory<Opened> {
   clear(): void;
 }
 
-export interface VersionedDirectoryOptions<Document, Opened> {
+export interface VersionedDirectoryOptions<Document, Opened, Row extends DefinitionRow = DefinitionRow> {
   /** For log lines, e.g. `partner`. */
   readonly kind: string;
   readonly schema: z.ZodType<Document>;
-  readonly look: (tenantId: string, name: string, knownVersion: number | null) => Promise<DefinitionRow | undefined>;
+  readonly look: (tenantId: string, name: string, knownVersion: number | null) => Promise<Row | undefined>;
   readonly open: (document: Document, tenantId: string) => Opened;
   readonly retire: (opened: Opened) => void;
+  /** After each look that found it, also where its version is the known one. */
+  readonly seen?: (opened: Opened, row: Row) => void;
+  readonly lookAgainMs?: number;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now?: (() => number) | undefined;
@@ -57,15 +60,16 @@ const LOOK_AGAIN_MS = 15_000;
 /** More than a fleet has; beyond it the ones not used for longest are retired. */
 const MOST_KNOWN = 5_000;
 
-export function createVersionedDirectory<Document, Opened>(
-  options: VersionedDirectoryOptions<Document, Opened>,
+export function createVersionedDirectory<Document, Opened, Row extends DefinitionRow = DefinitionRow>(
+  options: VersionedDirectoryOptions<Document, Opened, Row>,
 ): VersionedDirectory<Opened> {
-  const { kind, schema, look, open, retire, logger, now = () => performance.now() } = options;
+  const { kind, schema, look, open, retire, seen, lookAgainMs = LOOK_AGAIN_MS, logger } = options;
+  const { now = () => performance.now() } = options;
   type Known = KnownDefinition<Opened>;
 
   const cache = new LRUCache<string, Known, { readonly tenantId: string; readonly name: string }>({
     max: MOST_KNOWN,
-    ttl: LOOK_AGAIN_MS,
+    ttl: lookAgainMs,
     ttlResolution: 0,
     // What was set at 0 never ends.
     perf: { now: () => now() + 1 },
@@ -87,13 +91,15 @@ export function createVersionedDirectory<Document, Opened>(
   async function lookAgain(tenantId: string, name: string, before: Known | undefined): Promise<Known> {
     const row = await look(tenantId, name, before?.version ?? null);
     const version = row?.version ?? 0;
-    if (before?.version === version) return before;
-    return {
-      tenantId,
-      name,
-      version,
-      found: row === undefined ? { ok: false, reason: 'absent' } : use(tenantId, name, row.definition),
-    };
+    const known = before?.version === version ? before : knownFrom(tenantId, name, row);
+    if (row !== undefined && known.found.ok) seen?.(known.found.opened, row);
+    return known;
+  }
+
+  function knownFrom(tenantId: string, name: string, row: Row | undefined): Known {
+    const found: Known['found'] =
+      row === undefined ? { ok: false, reason: 'absent' } : use(tenantId, name, row.definition);
+    return { tenantId, name, version: row?.version ?? 0, found };
   }
 
   function use(tenantId: string, name: string, stored: unknown): Found<Opened> {

@@ -23,7 +23,7 @@ import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
 import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
-import { ANY_BRANCH, BRANCHES, HELD, RECORDS } from '#shared/steps/step-outcome.ts';
+import { ANY_BRANCH, BRANCHES, HELD, PARTNER_PAUSED, RECORDS } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';
@@ -323,7 +323,7 @@ const MOVED = {
     CASE WHEN a.id IS NOT NULL THEN now() END,
     j.wakes + (a.id IS NOT NULL)::int,
     CASE WHEN i.move = 'later' THEN now()
-      + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
+      + CASE WHEN (i.reason = ${RECORDS} OR i.reason = ${PARTNER_PAUSED} AND i."stepKind" = 'call') AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
     CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary) ELSE j.record_summary END,
     i.reason,
     CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,

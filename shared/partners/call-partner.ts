@@ -1,7 +1,7 @@
 /**
  * Calls of one partner: one try, one outcome.
  *
- * 1. Whatever has to be waited for (breaker, concurrency, rate) is found out before anything is sent, and has no slot.
+ * 1. Whatever has to be waited for (an operator, breaker, concurrency, rate) is found out before anything is sent, and has no slot.
  * 2. One request per call. The one exception: a 401 to a cached access token, where nothing was done, is sent again with a fresh one.
  * 3. No secret is in an outcome, also where the partner echoes one. What goes wrong before the request is out is never ambiguous.
  * 4. What has to be known to the database before an effect is stored by `beforeSend`, after all waiting and right before the request.
@@ -15,6 +15,7 @@ import { createGotClient } from '#shared/http/create-got-client.ts';
 import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import type { HttpClient, HttpOutcome, HttpRequest } from '#shared/http/http-client.ts';
 import { type Secret, SecretError, type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
+import { createHandSwitch, type HeldByHand, type PartnerControl } from './hand-switch.ts';
 import { isRepeatable, judgeReply, type PartnerOutcome } from './judge-reply.ts';
 import { createOAuthTokens, type TokenAnswer } from './oauth-tokens.ts';
 import { createPartnerBreaker } from './partner-breaker.ts';
@@ -29,7 +30,11 @@ import type { TemplateValues } from './request-template.ts';
 /** `wait` is not a failure and counts no attempt: nothing was sent. `withdrawn`: nor was it any more wanted. */
 export type CallOutcome =
   | (PartnerOutcome & { readonly httpStatus?: number })
-  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: 'breaker-open' | 'concurrency' | 'rate' }
+  | {
+      readonly type: 'wait';
+      readonly afterMs: number;
+      readonly reason: 'breaker-open' | 'concurrency' | 'paused' | 'rate';
+    }
   /** For what the call needs before it can be made, and who has it does not answer. */
   | {
       readonly type: 'wait';
@@ -57,6 +62,10 @@ export interface PartnerCaller {
   call(call: PartnerCall): Promise<CallOutcome>;
   /** For so long its breaker lets no call pass; 0 when one may be made. */
   readonly breakerOpenForMs: number;
+  /** While an operator lets no call pass. */
+  readonly heldBy: HeldByHand | undefined;
+  /** What operators decided, as it was read now. */
+  obey(control: PartnerControl): void;
   close(): void;
 }
 
@@ -89,6 +98,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     ]),
   );
   const breaker = createPartnerBreaker({ failures: breakerSettings.failures, openForMs: breakerSettings.openFor, now });
+  const hand = createHandSwitch({ onReleased: () => breaker.tryNext(), now });
   const rate =
     limits.ratePerSecond === undefined
       ? undefined
@@ -173,6 +183,8 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     if (rendered.type === 'invalid') {
       return { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID', message: rendered.message };
     }
+    const held = hand.held;
+    if (held !== undefined) return { type: 'wait', ...held };
     const granted = breaker.isOpen ? undefined : await rate?.take();
     if (granted?.type === 'wait') return { type: 'wait', afterMs: granted.afterMs, reason: 'rate' };
     const client = await clients.forTimeout(operation.timeout ?? definition.timeout);
@@ -216,6 +228,10 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     get breakerOpenForMs() {
       return breaker.openForMs;
     },
+    get heldBy() {
+      return hand.held;
+    },
+    obey: hand.obey,
     close: clients.close,
   };
 }

@@ -17,6 +17,8 @@ export interface PartnerBreaker {
   readonly isOpen: boolean;
   /** For so long no call passes; 0 when one may try. */
   readonly openForMs: number;
+  /** The next call is a trial, as after the time of an open one, whatever came of the calls before. */
+  tryNext(): void;
   run<Result extends { readonly reply: HttpOutcome | undefined }>(
     call: () => Promise<Result>,
   ): Promise<BrokenOr<Result>>;
@@ -45,16 +47,26 @@ export function createPartnerBreaker({ failures, openForMs, now }: PartnerBreake
       next: open,
     };
   };
-  const policy = circuitBreaker(
-    handleWhenResult((result) => isOutage((result as { reply: HttpOutcome | undefined }).reply)),
-    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: { next: open } },
-  );
+  const create = (initialState?: unknown) =>
+    circuitBreaker(
+      handleWhenResult((result) => isOutage((result as { reply: HttpOutcome | undefined }).reply)),
+      {
+        breaker: new ConsecutiveBreaker(failures),
+        halfOpenAfter: { next: open },
+        ...(initialState ? { initialState } : {}),
+      },
+    );
+  let policy = create();
   return {
     get isOpen() {
       return policy.state === CircuitState.Open;
     },
     get openForMs() {
       return policy.state === CircuitState.Open ? openForMore() : 0;
+    },
+    tryNext() {
+      policy = create({ ownState: { value: CircuitState.Open, openedAt: 0, attemptNo: 1 }, breakerState: 0 });
+      openedAt = Number.NEGATIVE_INFINITY;
     },
     async run(call) {
       try {

@@ -14,6 +14,7 @@ import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { type CallOutcome, createPartnerCaller, type PartnerCall, type PartnerCaller } from './call-partner.ts';
+import type { PartnerControl } from './hand-switch.ts';
 import { leaseRateSlice, SLICE_MS } from './lease-rate-slice.ts';
 import type { CallReports } from './report-calls.ts';
 
@@ -25,7 +26,10 @@ export interface PostponedCall {
 
 export interface OpenPartner {
   readonly definition: PartnerDocument;
-  readonly breakerOpenForMs: number;
+  /** For so long no call is made, because of its breaker or an operator; 0 when one may be. */
+  readonly closedForMs: number;
+  /** By an operator. */
+  readonly isPaused: boolean;
   /** Runs a walk of a record once so few are begun at this partner that its calls will be made soon. */
   readonly begun: LimitFunction;
   /** Runs the storing of an outcome, during which one more walk may be begun. */
@@ -58,11 +62,15 @@ export interface PartnerDirectoryOptions {
 
 /** Records that are begun and wait for one call slot, or are in it: a few, so that it is never free; more would only wait. */
 const WAITING_PER_CALL = 3;
+/** What an operator decides counts after so long in every process. */
+const LOOK_AGAIN_MS = 2_000;
 /**
  * While outcomes are being stored, other records take their places at the partner: a commit takes several times as long as a call of a fast
  * partner, and the more records share one, the less it costs. This bounds what a worker that is killed leaves begun.
  */
 const BEGUN_PER_CALL = 8;
+
+type PartnerRow = DefinitionRow & PartnerControl;
 
 interface HeldPartner {
   readonly partner: OpenPartner;
@@ -72,14 +80,18 @@ interface HeldPartner {
 
 export function createPartnerDirectory(options: PartnerDirectoryOptions): PartnerDirectory {
   const { sql, secrets, addressGuard, logger, reports, now } = options;
-  const directory = createVersionedDirectory<PartnerDocument, HeldPartner>({
+  const directory = createVersionedDirectory<PartnerDocument, HeldPartner, PartnerRow>({
     kind: 'partner',
     schema: partnerDocumentSchema,
     logger,
     now,
+    lookAgainMs: LOOK_AGAIN_MS,
     async look(tenantId, name, knownVersion) {
-      const [row] = await sql<DefinitionRow[]>`
-        SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
+      const [row] = await sql<PartnerRow[]>`
+        SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition,
+          paused_at IS NOT NULL AS "isPaused", trials,
+          CASE WHEN breaker_opened_at IS NULL THEN 0 WHEN breaker_open_until IS NULL THEN 'Infinity'
+            ELSE greatest(0, extract(epoch FROM breaker_open_until - now()) * 1000) END::float8 AS "openForMs"
         FROM partners WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
       return row;
     },
@@ -89,13 +101,17 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
         definition,
         secrets: secretsOfTenant(secrets, tenantId),
         addressGuard,
+        ...(now !== undefined && { now }),
         ...(reports !== undefined && { onMade: (call) => reports.count(tenantId, definition.name, call) }),
         ...(ratePerSecond !== undefined && {
           leaseSlice: () => leaseRateSlice(sql, { tenantId, partner: definition.name, ratePerSecond }),
         }),
       });
-      return { ...openPartner(definition, caller), caller };
+      // One that waits for its turn for long must not miss what an operator decides meanwhile; it does not wait for the look.
+      const lookAgain = () => void directory.find(tenantId, definition.name).catch(() => undefined);
+      return { ...openPartner(definition, caller, lookAgain), caller };
     },
+    seen: ({ caller }, row) => caller.obey(row),
     retire: ({ retire }) => retire(),
   });
 
@@ -115,7 +131,7 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
       directory
         .known()
         .flatMap(({ tenantId, name, found }) =>
-          found.ok ? [{ tenantId, name, breakerOpenForMs: found.opened.partner.breakerOpenForMs }] : [],
+          found.ok ? [{ tenantId, name, breakerOpenForMs: found.opened.caller.breakerOpenForMs }] : [],
         ),
     close() {
       for (const { found } of directory.known()) if (found.ok) found.opened.caller.close();
@@ -124,7 +140,7 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
   };
 }
 
-function openPartner(definition: PartnerDocument, caller: PartnerCaller) {
+function openPartner(definition: PartnerDocument, caller: PartnerCaller, lookAgain: () => void) {
   const { concurrency, ratePerSecond = Number.POSITIVE_INFINITY } = definition.limits;
   const calls = pLimit(concurrency);
   // More than a slice of the rate holds would be begun for nothing.
@@ -151,13 +167,19 @@ function openPartner(definition: PartnerDocument, caller: PartnerCaller) {
         begun.concurrency = begunAtOnce();
       }
     },
-    get breakerOpenForMs() {
-      return caller.breakerOpenForMs;
+    get closedForMs() {
+      return caller.heldBy?.afterMs ?? caller.breakerOpenForMs;
+    },
+    get isPaused() {
+      return caller.heldBy?.reason === 'paused';
     },
     async call(call, isWanted) {
       users += 1;
       try {
-        return await calls(async () => (isWanted() ? await caller.call(call) : { type: 'withdrawn' }));
+        return await calls(async () => {
+          lookAgain();
+          return isWanted() ? await caller.call(call) : { type: 'withdrawn' };
+        });
       } finally {
         users -= 1;
         closeWhenIdle();

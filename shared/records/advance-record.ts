@@ -54,6 +54,8 @@ export interface ChunkWalk {
   readonly mayBegin: () => boolean;
   /** Nothing more is begun in this chunk, which comes again after so long. */
   readonly defer: (afterMs: number) => void;
+  /** An operator lets no call of this partner pass. */
+  readonly notePaused: (partner: string) => void;
 }
 
 /** Where a record stands. `isBegun`: its row says so, under this claim. */
@@ -192,6 +194,7 @@ class RecordWalker {
     // What came too late for the lease is the next holder's to find out.
     if (this.#isTakenOver) return undefined;
     if (outcome.type === 'wait') walk.defer(outcome.afterMs);
+    if (outcome.type === 'wait' && outcome.reason === 'paused') walk.notePaused(step.partner);
     const isGivenUp = walk.signal.aborted && outcome.type === 'retryable' && outcome.cause === 'STEP_ABORTED';
     const isOver = outcome.type === 'wait' || outcome.type === 'withdrawn' || isGivenUp;
     const why = outcome.type === 'wait' && 'cause' in outcome ? outcome : undefined;
@@ -314,10 +317,12 @@ class RecordWalker {
     return lease.aborted && !isLostDatabase(lease.reason);
   }
 
-  #mayBegin({ breakerOpenForMs }: OpenPartner): boolean {
+  #mayBegin({ closedForMs, isPaused, definition }: OpenPartner): boolean {
     if (!this.#walk.mayBegin()) return false;
-    if (breakerOpenForMs > 0) this.#walk.defer(breakerOpenForMs);
-    return breakerOpenForMs === 0;
+    if (closedForMs === 0) return true;
+    if (isPaused) this.#walk.notePaused(definition.name);
+    this.#walk.defer(closedForMs);
+    return false;
   }
 
   async #findCall({ step }: Position): Promise<Call | Uncallable> {

@@ -59,7 +59,7 @@ export function createRecordStore({ sql, job, window, leaseMs, onWoken }: Record
     async open() {
       const opened = held(await ask(() => openRecords(sql, { ...at, window })));
       onWoken(opened.woken);
-      return { openRecords: opened.openRecords };
+      return { openRecords: opened.openRecords, isPaused: opened.isPaused };
     },
     summarise: () => ask(() => summariseRecords(sql, job.id)),
     results: (afterLine, limit) => ask(() => findResults(sql, job.id, afterLine, limit)),

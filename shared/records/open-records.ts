@@ -12,6 +12,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { stepQueueIn } from '#shared/jobs/lanes.ts';
+import { callsPartner } from '#shared/partners/calls-partner.ts';
 import type { StepQueue } from '#shared/runtime/config/resource-names.ts';
 import { CHUNK_RECORDS } from './claim-chunks.ts';
 
@@ -32,6 +33,8 @@ export interface WokenChunk {
 
 export interface OpenedRecords {
   readonly openRecords: number;
+  /** An operator paused a partner that the route calls. */
+  readonly isPaused: boolean;
   readonly woken: WokenChunk[];
 }
 
@@ -48,7 +51,7 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
   }
   const [row] = await sql<OpenedRecords[]>`
     WITH job AS (
-      SELECT id, created_at, open_records, ${stepQueueIn(sql, sql`lane`)} AS queue FROM jobs
+      SELECT id, tenant_id, route_version_id, created_at, open_records, ${stepQueueIn(sql, sql`lane`)} AS queue FROM jobs
       WHERE id = ${open.jobId} AND epoch = ${open.epoch} AND state = 'RUNNING' FOR UPDATE),
     opened AS (
       UPDATE jobs j SET open_records = (
@@ -64,6 +67,10 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
       UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM next n WHERE c.id = n.id
       RETURNING c.id, c.tenant_id, c.job_id, c.wakes, (SELECT queue FROM job) AS queue)
     SELECT coalesce((SELECT open_records FROM opened), job.open_records) AS "openRecords",
+      EXISTS (
+        SELECT 1 FROM partners p JOIN route_versions v ON v.id = job.route_version_id
+        WHERE p.tenant_id = job.tenant_id AND p.paused_at IS NOT NULL AND p.removed_at IS NULL AND ${callsPartner(sql, sql`v.definition`, sql`p.name`)})
+        AS "isPaused",
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'queue', queue, 'wake', wakes)) FROM woken),
         '[]') AS woken
     FROM job`;

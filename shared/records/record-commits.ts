@@ -16,6 +16,7 @@ import { type Claim, MOST_WAITING, REPEAT_FOR_MS } from '#shared/worker/job-comm
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
 import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
+import { notePaused, type PausedRecords } from './note-paused.ts';
 import { type SettleChunk, type SettledChunks, settleChunks } from './settle-chunks.ts';
 import { findStoredRecords, type RecordOutcome, storeRecordOutcomes } from './store-record-outcomes.ts';
 
@@ -104,6 +105,11 @@ export class RecordCommits {
 
   settleChunk(chunk: SettleTraced): Promise<ChunkSettled> {
     return this.#settlements.add(chunk);
+  }
+
+  notePaused(paused: PausedRecords): Promise<void> {
+    const { sql, service: actor } = this.#options;
+    return this.#ask(REPEAT_FOR_MS, () => notePaused(sql, paused, { actor }));
   }
 
   /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */

@@ -67,6 +67,7 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
   const { chunk, found, lease, calls, stop, isDraining } = run;
   const startedMs = parts.now();
   let waitMs: number | undefined;
+  let pausedPartner: string | undefined;
   let hasFailed = false;
   const isStopping = (): boolean => stop.aborted || isDraining();
   const isTimeOver = (): boolean => parts.now() - startedMs >= BEGIN_FOR_MS;
@@ -82,6 +83,9 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
     defer(afterMs: number) {
       waitMs = Math.max(waitMs ?? SHORTEST_WAIT_MS, Math.min(LONGEST_WAIT_MS, afterMs));
     },
+    notePaused(partner: string) {
+      pausedPartner = partner;
+    },
   };
   const ends = await Promise.allSettled(
     chunk.records.map((record) =>
@@ -96,6 +100,7 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
   if (failed !== undefined) throw failed.reason;
   if (lease.signal.aborted) return await settle(parts, run, 'database away', SHORTEST_WAIT_MS);
   if (isStopping()) return await settle(parts, run, 'stopping', 0);
+  if (pausedPartner !== undefined) await parts.commits.notePaused({ ...chunk, partner: pausedPartner });
   if (waitMs !== undefined) return await settle(parts, run, 'waiting', waitMs);
   return await settle(parts, run, 'time over', 0);
 }

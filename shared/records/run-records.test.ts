@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { controlPartner } from '#shared/partners/control-partner.ts';
 import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
 import { SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { neverStops, until } from '#testkit/beds/job-runner.ts';
@@ -201,6 +202,75 @@ describe('a wait', () => {
     await runner.handle(first?.id ?? '', neverStops);
     expect(partner.calls).toHaveLength(3);
     expect(await runner.registry.metrics()).toMatch(/breaker_open\{tenant="acme",partner="globex"\} 1/);
+  });
+
+  test('of a paused partner costs no try, is what the job says it waits for, and ends with the pause', async () => {
+    const { chunks } = await bed.seed({ records: 150, calls: ['validate', 'assign'] });
+    const job = async () =>
+      only(
+        await sql<
+          { reason: string | null; open: number }[]
+        >`SELECT wait_reason AS reason, open_records AS open FROM jobs`,
+      );
+    const say = (verb: 'pause' | 'resume') =>
+      controlPartner(sql, { tenantId: 'acme', name: 'globex', verb, reason: 'a test', actor: 'operator:ada' });
+    const runner = bed.startRunner();
+    await say('pause');
+    await runner.run(chunks);
+    expect(partner.calls).toEqual([]);
+    expect((await records()).every(({ state, tries }) => state === 'PENDING' && tries === 0)).toBe(true);
+    expect(await job()).toEqual({ reason: 'PARTNER_PAUSED', open: 150 });
+    const paused = await sql`SELECT detail FROM audit_events WHERE type = 'records.paused'`;
+    expect(paused).toEqual([{ detail: { partner: 'globex' } }]);
+
+    await say('resume');
+    expect((await job()).reason).toBe('RECORDS');
+    expect((await heldChunks()).every(({ is_due: isDue }) => isDue !== false)).toBe(true);
+    runner.forget();
+    // One is called as a trial; while it is under way the others wait.
+    partner.plays(() => (partner.calls.length === 1 ? partner.hold() : undefined));
+    const running = runner.run(chunks);
+    await until(() => partner.calls.length === 1);
+    partner.letGo();
+    await running;
+    expect((await records()).every(({ state, tries }) => state === 'SUCCESS' && tries === 1)).toBe(true);
+  });
+
+  test('of a partner that is paused in the middle keeps what was done, and begins nothing more', async () => {
+    const { chunks } = await bed.seed({ records: 40, partner: { limits: { concurrency: 2 } }, calls: ['redeem'] });
+    const runner = bed.startRunner();
+    let isSaid = false;
+    partner.plays(async (call) => {
+      if (call.line !== 1 || isSaid) return;
+      isSaid = true;
+      await controlPartner(sql, {
+        tenantId: 'acme',
+        name: 'globex',
+        verb: 'pause',
+        reason: 'x',
+        actor: 'operator:ada',
+      });
+      runner.forget();
+    });
+    await runner.run(chunks);
+    const { SUCCESS = [], PENDING = [] } = await byState();
+    expect(SUCCESS.length + PENDING.length).toBe(40);
+    expect(PENDING.length).toBeGreaterThan(20);
+    expect(partner.calls).toHaveLength(SUCCESS.length);
+    expect(PENDING.every(({ tries }) => tries === 0)).toBe(true);
+  });
+
+  test('of a paused partner leaves the other partner of the route alone', async () => {
+    const { chunks } = await bed.seed({ records: 10, calls: ['validate', 'assign'] });
+    await bed.applyPartner({ name: 'other' });
+    await sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps,2,call,partner}', '"other"')`;
+    await controlPartner(sql, { tenantId: 'acme', name: 'other', verb: 'pause', reason: 'x', actor: 'operator:ada' });
+    const runner = bed.startRunner();
+    await runner.run(chunks);
+    expect(partner.calls.map(({ operation }) => operation)).toEqual(Array(10).fill('validate'));
+    expect((await records()).every(({ state, step, tries }) => state === 'PENDING' && step === 1 && tries === 0)).toBe(
+      true,
+    );
   });
 
   test('of a rate gives it back until the next slice', async () => {

@@ -16,6 +16,8 @@ import { ADMISSION_WINDOW, admit } from '#shared/jobs/admission.ts';
 import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
+import { PARTNER_PAUSED, RECORDS } from '#shared/steps/step-outcome.ts';
+import { isAnyPaused } from './note-paused.ts';
 import type { WokenChunk } from './open-records.ts';
 
 export interface SettleChunk {
@@ -96,7 +98,8 @@ async function settleSet(
     job_counted AS (
       UPDATE jobs j SET updated_at = now(), open_records = j.open_records - e.records,
         state = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN 'PENDING' ELSE j.state END,
-        wait_reason = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN NULL ELSE j.wait_reason END,
+        wait_reason = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN NULL
+          WHEN j.wait_reason = ${PARTNER_PAUSED} AND NOT ${isAnyPaused(sql, sql`j.tenant_id`)} THEN ${RECORDS} ELSE j.wait_reason END,
         woken_at = CASE WHEN j.id IN (SELECT id FROM admitted) THEN now() ELSE j.woken_at END,
         wakes = j.wakes + (j.id IN (SELECT id FROM admitted))::int,
         next_action_at = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN NULL ELSE j.next_action_at END

@@ -4,6 +4,7 @@ import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import type { TemplateValues } from '#shared/partners/request-template.ts';
 import type { StepContext } from './step-context.ts';
 import { currentName } from './step-keys.ts';
+import { PARTNER_BREAKER_OPEN, PARTNER_PAUSED } from './step-outcome.ts';
 
 /** Nothing was done by it. */
 export function notDone(code: ErrorCode, outcome: Exclude<CallOutcome, { type: 'success' | 'ambiguous' }>) {
@@ -27,8 +28,9 @@ export function notDone(code: ErrorCode, outcome: Exclude<CallOutcome, { type: '
 }
 
 const WAIT_REASONS = {
-  'breaker-open': 'PARTNER_BREAKER_OPEN',
+  'breaker-open': PARTNER_BREAKER_OPEN,
   concurrency: 'PARTNER_BUSY',
+  paused: PARTNER_PAUSED,
   rate: 'PARTNER_RATE',
   token: 'PARTNER_TOKEN_UNAVAILABLE',
   secret: 'SECRET_UNAVAILABLE',

@@ -53,7 +53,7 @@ export interface RecordStore {
   /** Whether an operator let the job go on that was held. */
   isReleased(): Promise<boolean>;
   /** Lets the records be carried, and says how many have not ended; repeating it changes nothing. */
-  open(): Promise<{ readonly openRecords: number }>;
+  open(): Promise<{ readonly openRecords: number; readonly isPaused: boolean }>;
   summarise(): Promise<RecordSummary>;
   /** Up to `limit` records after a line, in order. */
   results(afterLine: number, limit: number): Promise<readonly RecordResult[]>;

@@ -51,5 +51,9 @@ export const PLACE = 'PLACE';
 export const TURN = 'TURN';
 /** Until the quiet hours of the route. */
 export const QUIET_HOURS = 'QUIET_HOURS';
+/** Until an operator lets calls of the partner pass again. */
+export const PARTNER_PAUSED = 'PARTNER_PAUSED';
+/** Until the partner's breaker closes: on trial, by its time or by an operator. */
+export const PARTNER_BREAKER_OPEN = 'PARTNER_BREAKER_OPEN';
 /** Until the batch closes, and until it is the job's place in it. */
 export const BATCH = 'BATCH';

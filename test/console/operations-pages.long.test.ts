@@ -238,6 +238,60 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await page.getByRole('row').filter({ hasText: 'worker-1' }).getByText('open').waitFor();
   });
 
+  test('a partner is paused, tried and resumed with the keyboard, and the page says by whom and why', async () => {
+    await open('/partners/acme/rfi');
+    const pause = page.getByRole('button', { name: 'Pause…' });
+    await pause.focus();
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Reason').fill('INC-4712 wrong amounts');
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.getByText('INC-4712 wrong amounts').waitFor();
+    await page.getByText('What calls it waits, and counts no attempt.').waitFor();
+    expect(await violations()).toEqual([]);
+    expect(await page.getByRole('button', { name: 'Test call' }).getAttribute('title')).toContain('has a `test`');
+    const { operations } = examplePartner();
+    const validate = { ...operations.validate, test: { key: 'T', amount: '0', name: 'n' } };
+    // Nothing listens there.
+    const definition = examplePartner({ baseUrl: 'http://127.0.0.1:1', operations: { ...operations, validate } });
+    await applyDefinition(
+      api.sql,
+      'partner',
+      { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'with a test' },
+      'test',
+    );
+    await page.getByRole('button', { name: 'Test call', disabled: false }).click({ timeout: 60_000 });
+    await page.getByText('PARTNER_ADDRESS_REFUSED').waitFor();
+    await page.getByRole('button', { name: 'Open the breaker…' }).click();
+    await page.getByLabel('For').selectOption('2h');
+    await page.getByLabel('Reason').fill('INC-4712 they work on it');
+    await page.getByRole('button', { name: 'Open the breaker', exact: true }).click();
+    await page.getByText('The breaker is held open until').waitFor();
+    await page.getByRole('button', { name: 'Close the breaker…' }).click();
+    await page.getByLabel('Reason').fill('INC-4712 done');
+    await page.keyboard.press('Enter');
+    await page.getByText('The breaker is held open until').waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Resume…' }).click();
+    await page.getByLabel('Reason').fill('INC-4712 mended');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Pause…' }).waitFor();
+    await page.locator('button[data-verb=retry]').click();
+    const sheet = page.getByRole('dialog');
+    await sheet.getByText('partner').first().waitFor();
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('Escape');
+    const said =
+      await api.sql`SELECT type, actor FROM audit_events WHERE type LIKE 'partner.%' AND type <> 'partner.applied' ORDER BY id`;
+    expect(said.map(({ type }) => type)).toEqual([
+      'partner.paused',
+      'partner.tested',
+      'partner.breaker-opened',
+      'partner.breaker-closed',
+      'partner.resumed',
+    ]);
+    expect(said.every(({ actor }) => String(actor).startsWith('person:'))).toBe(true);
+  });
+
   test('a remote shows its keys and its slots, and a test says why it cannot be reached', async () => {
     const definition = {
       kind: 'remote',

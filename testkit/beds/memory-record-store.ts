@@ -11,6 +11,7 @@ export interface MemoryRecordStore extends RecordStore {
   onInsert: (() => Promise<void> | void) | undefined;
   released: boolean;
   openRecords: number;
+  isPaused: boolean;
   opened: number;
   /** What the calls came to; rejected rows are there anyway. */
   readonly ended: RecordResult[];
@@ -53,6 +54,7 @@ export function createMemoryRecordStore(keys: readonly string[] = []): MemoryRec
     onInsert: undefined,
     released: false,
     openRecords: 0,
+    isPaused: false,
     opened: 0,
     ended: [],
     findLineBefore: async (rows) => [...store.records.keys()].sort((one, other) => other - one)[rows] ?? 0,
@@ -79,7 +81,7 @@ export function createMemoryRecordStore(keys: readonly string[] = []): MemoryRec
     isReleased: async () => store.released,
     async open() {
       store.opened += 1;
-      return { openRecords: store.openRecords };
+      return { openRecords: store.openRecords, isPaused: store.isPaused };
     },
     async summarise() {
       const byState: Record<string, number> = {};

@@ -65,6 +65,7 @@ export async function startTestApi(
       | 'heartbeatMs'
       | 'streamMs'
       | 'secrets'
+      | 'partnerGuard'
       | 'chat'
       | 'linkSecret'
       | 'publicUrl'

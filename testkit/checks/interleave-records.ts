@@ -12,9 +12,11 @@ import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { type NextMove, storeOutcomes } from '#shared/jobs/store-outcomes.ts';
+import { controlPartner } from '#shared/partners/control-partner.ts';
 import { beginRecords } from '#shared/records/begin-records.ts';
 import { type ClaimedChunk, claimChunks } from '#shared/records/claim-chunks.ts';
 import { insertRecords } from '#shared/records/insert-records.ts';
+import { notePaused } from '#shared/records/note-paused.ts';
 import { openRecords } from '#shared/records/open-records.ts';
 import { reopenRecords } from '#shared/records/reopen-records.ts';
 import { settleChunks } from '#shared/records/settle-chunks.ts';
@@ -26,7 +28,13 @@ import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { type Ending, useTwoTransactions } from '#testkit/checks/two-transactions.ts';
 import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
-import { claimForRecords, newRecord, seedParsingJob, storeStep } from '#testkit/seeds/seed-records.ts';
+import {
+  claimForRecords,
+  newRecord,
+  seedParsingJob,
+  seedPausedPartner,
+  storeStep,
+} from '#testkit/seeds/seed-records.ts';
 
 /** Registers the tests of those schedules whose first transaction ends so. */
 export function interleaveRecords(endings: readonly Ending[]): void {
@@ -40,6 +48,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
   const two = useTwoTransactions(async (given) => {
     observer = given;
     await seedTenant(observer);
+    await seedPausedPartner(observer);
     kept = await createKeptScene(observer, TABLES);
   });
 
@@ -252,6 +261,10 @@ export function interleaveRecords(endings: readonly Ending[]): void {
     },
     'records are swept': (sql) => sweepRecords(sql, { limit: 100, actor: 'retry-sweeper' }),
     'chunks are woken': (sql) => wakeChunks(sql, { limit: 100, missing: 100, window: 8, graceMs: 0, boundMs: 0 }),
+    'a chunk finds its partner paused': (sql, { job }) =>
+      notePaused(sql, { tenantId: 'acme', jobId: job.id, partner: 'rfi' }, { actor: worker }),
+    'an operator closes the breaker of the partner': (sql) =>
+      controlPartner(sql, { tenantId: 'acme', name: 'rfi', verb: 'close-breaker', ...word }),
     'an operator retries records': (sql, { job }) => reopenRecords(sql, { jobId: job.id, ...word }),
     'an operator cancels the job': (sql, { job }) => cancelJobs(sql, { jobIds: [job.id], ...word }),
     'an operator retries the job': (sql, { job }) => reopenJobs(sql, { jobIds: [job.id], ...word }),

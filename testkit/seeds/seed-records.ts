@@ -1,11 +1,14 @@
 /** Rows for tests of record transitions: a job at its record steps, with records that may be carried. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { storeOutcomes } from '#shared/jobs/store-outcomes.ts';
+import { controlPartner } from '#shared/partners/control-partner.ts';
 import { insertRecords } from '#shared/records/insert-records.ts';
 import { openRecords, type WokenChunk } from '#shared/records/open-records.ts';
 import type { NewRecord } from '#shared/steps/record-store.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { type SeedJobsOptions, seedJobs } from './seed-jobs.ts';
 
 export interface SeedRecordsOptions extends SeedJobsOptions {
@@ -83,4 +86,14 @@ export async function storeStep(
     { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, token: randomUUID(), archivesLarge: false },
   );
   if (jobs.length !== 1) throw new Error('the outcome was expected to count');
+}
+
+/** `acme/rfi`, which every route calls. */
+export async function seedPausedPartner(sql: Sql): Promise<void> {
+  const definition = examplePartner();
+  const name = 'rfi';
+  await applyDefinition(sql, 'partner', { tenantId: 'acme', name, definition, definitionHash: 'h' }, 'test');
+  await controlPartner(sql, { tenantId: 'acme', name, verb: 'pause', reason: 'a test', actor: 'operator:test' });
+  const steps = [{ parse: {} }, { call: { partner: name, operation: 'validate' } }];
+  await sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps}', ${sql.json(steps)})`;
 }

@@ -36,6 +36,8 @@ const WAITS: Readonly<Record<string, string>> = {
   BATCH: 'waits for the other files of its batch',
   TURN: 'waits for the file before it',
   QUIET_HOURS: 'waits for the end of the quiet hours',
+  PARTNER_PAUSED: 'waits until the system that it goes to takes files again',
+  PARTNER_BREAKER_OPEN: 'waits until the system that it goes to takes files again',
   WINDOW: 'waits for the hours in which it can be delivered',
 };
 

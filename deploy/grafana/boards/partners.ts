@@ -78,6 +78,19 @@ export const partners: Board = {
             ),
           ],
         },
+        {
+          title: 'Partners held by an operator',
+          why: 'Paused, or with the breaker opened by hand: their work waits until somebody resumes it.',
+          unit: 'short',
+          queries: [query('{{by}}', 'max by (by) (longshore_partners_held)')],
+        },
+        {
+          title: 'Held for, the longest',
+          why: 'After a day an alert asks whether it was forgotten.',
+          unit: 's',
+          bound: 86_400,
+          queries: [query('longest', 'max(longshore_partner_held_seconds)')],
+        },
       ],
     },
     {

@@ -73,6 +73,7 @@ function bodyOf({ path, body }: Endpoint, ids: OneOfEach): unknown {
     ...{
       reason: 'a test',
       comment: 'a test',
+      state: 'open',
       role: 'sender',
       as: 'done',
       parts: [{ part: 1 }],

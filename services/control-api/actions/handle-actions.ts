@@ -64,6 +64,7 @@ const filterSchema = z
     since: instantField.optional().describe('Created at this instant or later, RFC 3339.'),
     until: instantField.optional().describe('Created before this instant.'),
     route: textField(128).optional().describe('Of jobs.'),
+    partner: textField(128).optional().describe('Of jobs: those of routes that call this partner.'),
     code: textField(64).optional().describe('Of jobs and files: which step failed, e.g. DELIVERY_ERROR.'),
     cause: textField(64).optional().describe('Of jobs and files: what went wrong in it, e.g. HTTP_503.'),
     state: anyCaseList(JOB_STATES)

@@ -13,6 +13,11 @@ const definitionSchema = z.object({
   definition: z.unknown().describe('As applied, with defaults. Secrets are shown by name only.'),
   applied_by: z.string(),
   applied_at: z.string(),
+  held: z
+    .enum(['paused', 'breaker'])
+    .nullable()
+    .optional()
+    .describe('Of partners: an operator paused it, or holds its breaker open.'),
 });
 export type ListedDefinition = z.infer<typeof definitionSchema>;
 
@@ -41,14 +46,19 @@ interface PageOptions {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
   readonly after?: DefinitionPosition | undefined;
+  /** Of partners: only those that an operator holds. */
+  readonly isHeld?: boolean | undefined;
   readonly limit: number;
 }
+
+const HELD = sql<ListedDefinition['held']>`CASE WHEN ${partners.pausedAt} IS NOT NULL THEN 'paused'
+  WHEN ${partners.breakerOpenedAt} IS NOT NULL AND coalesce(${partners.breakerOpenUntil} > now(), true) THEN 'breaker' END`;
 
 /** By tenant and name. */
 export async function listDefinitions(
   reads: Reads,
   kind: ListedKind,
-  { tenantId, after, limit }: PageOptions,
+  { tenantId, after, limit, isHeld = false }: PageOptions,
 ): Promise<{ readonly entries: ListedDefinition[]; readonly next_cursor: string | null }> {
   const table = LISTED_TABLES[kind];
   const rows = await reads
@@ -59,11 +69,13 @@ export async function listDefinitions(
       definition: table.definition,
       applied_by: table.createdBy,
       applied_at: instantOf(table.updatedAt),
+      ...(kind === 'partners' && { held: HELD }),
     })
     .from(table)
     .where(
       and(
         isNull(table.removedAt),
+        isHeld ? sql`${HELD} IS NOT NULL` : undefined,
         tenantId === null ? undefined : eq(table.tenantId, tenantId),
         after && sql`(${table.tenantId}, ${table.name}) > (${after.tenantId}::text, ${after.name}::text)`,
       ),

@@ -8,6 +8,7 @@
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq, type SQL, sql } from '#shared/db/drizzle.ts';
 import { type FileStatus, files, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import { CALLS_PARTNER } from '#shared/partners/calls-partner.ts';
 import type { PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf } from '../records/read-columns.ts';
 import {
@@ -137,7 +138,7 @@ async function walkIndex(
 /** Those of the name, and that call the partner in any of their versions. */
 async function findRouteIds(reads: Reads, { tenantId, route, partner }: FileFilters): Promise<string[]> {
   const calls = sql`EXISTS (SELECT 1 FROM ${routeVersions} v WHERE v.route_id = ${routes.id}
-    AND jsonb_path_exists(v.definition, '$.steps[*].call ? (@.partner == $name)', jsonb_build_object('name', ${partner}::text)))`;
+    AND jsonb_path_exists(v.definition, ${CALLS_PARTNER}::jsonpath, jsonb_build_object('name', ${partner}::text)))`;
   const rows = await reads
     .select({ id: routes.id })
     .from(routes)

@@ -6,6 +6,7 @@
 import type { Overview } from '#shared/api/overview.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { isQuarantining } from '#shared/jobs/quarantine.ts';
+import { isHeldByHand } from '#shared/partners/control-partner.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 
 const DAY_MS = 86_400_000;
@@ -42,7 +43,8 @@ async function findNeeds(sql: Sql, tenantId: string | null, now: number): Promis
         AS failed_jobs,
       (SELECT count(*)::int FROM dead_letters WHERE state = 'PARKED' ${own}) AS parked_dead_letters,
       (SELECT count(*)::int FROM notices WHERE state = 'PARKED' AND delivery_id = event_id ${own}) AS parked_notices,
-      (SELECT count(*)::int FROM actions WHERE state = 'AWAITING_APPROVAL' ${own}) AS actions_to_approve`;
+      (SELECT count(*)::int FROM actions WHERE state = 'AWAITING_APPROVAL' ${own}) AS actions_to_approve,
+      (SELECT count(*)::int FROM partners WHERE ${isHeldByHand(sql)} ${own}) AS held_partners`;
   if (row === undefined) throw new Error('the counts had no row');
   return row;
 }

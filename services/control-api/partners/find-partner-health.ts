@@ -2,6 +2,9 @@
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { durationAt } from '#shared/partners/call-durations.ts';
+import { callsPartner } from '#shared/partners/calls-partner.ts';
+import { PARTNER_BREAKER_OPEN, PARTNER_PAUSED } from '#shared/steps/step-outcome.ts';
+import { findPartnerControl } from './find-partner-control.ts';
 
 interface PartnerName {
   readonly tenant: string;
@@ -9,18 +12,19 @@ interface PartnerName {
 }
 
 const MOST_REPLIES = 100;
+const MOST_JOBS = 1_000;
 
 /** Undefined: there is no such partner. */
 export async function findPartnerHealth(
   sql: Sql,
   { tenant, name }: PartnerName,
   windowMs: number,
+  viewer: string | null,
 ): Promise<PartnerHealth | undefined> {
-  const [present] =
-    await sql`SELECT 1 FROM partners WHERE tenant_id = ${tenant} AND name = ${name} AND removed_at IS NULL`;
-  if (present === undefined) return undefined;
+  const control = await findPartnerControl(sql, { tenant, name }, viewer);
+  if (control === undefined) return undefined;
   const from = sql`date_trunc('minute', now()) - ${windowMs}::float8 * interval '1 ms'`;
-  const [replies, [measured], breakers, [waiting]] = await Promise.all([
+  const [replies, [measured], breakers, [waiting], [heldUp], [facts]] = await Promise.all([
     sql<PartnerHealth['replies'][number][]>`
       SELECT outcome, nullif(http_status, 0)::int AS http_status, nullif(cause, '') AS cause, sum(calls)::float8 AS calls
       FROM partner_minutes WHERE tenant_id = ${tenant} AND partner = ${name} AND minute >= ${from}
@@ -42,13 +46,29 @@ export async function findPartnerHealth(
       SELECT coalesce(sum(cardinality(c.lines)), 0)::float8 AS records, ${utc(sql, 'min(c.created_at)')} AS oldest_since
       FROM jobs j JOIN route_versions v ON v.id = j.route_version_id JOIN record_chunks c ON c.job_id = j.id
       WHERE j.tenant_id = ${tenant} AND j.state = 'WAITING' AND j.open_records > 0 AND c.lease_until IS NULL
-        AND jsonb_path_exists(v.definition, '$.steps[*].** ? (@.partner == $name)', jsonb_build_object('name', ${name}::text))`,
+        AND ${callsPartner(sql, sql`v.definition`, name)}`,
+    // By `jobs_wait_reason` and `jobs_carrying`.
+    sql<PartnerHealth['held_up'][]>`
+      SELECT count(*)::int AS jobs, ${utc(sql, 'min(updated_at)')} AS oldest_since FROM (
+        SELECT j.updated_at FROM jobs j JOIN route_versions v ON v.id = j.route_version_id
+        WHERE j.tenant_id = ${tenant} AND j.state = 'WAITING'
+          AND (j.wait_reason IN (${PARTNER_PAUSED}, ${PARTNER_BREAKER_OPEN}) OR j.open_records > 0)
+          AND ${callsPartner(sql, sql`v.definition`, name)}
+        LIMIT ${MOST_JOBS}) AS held`,
+    sql<{ limits: PartnerHealth['limits']; last_call_at: string | null }[]>`
+      SELECT jsonb_build_object('rate_per_second', definition #> '{limits,ratePerSecond}',
+          'concurrency', coalesce((definition #>> '{limits,concurrency}')::int, 0)) AS limits,
+        (SELECT ${utc(sql, 'max(minute)')} FROM partner_minutes m WHERE m.tenant_id = p.tenant_id AND m.partner = p.name) AS last_call_at
+      FROM partners p WHERE p.tenant_id = ${tenant} AND p.name = ${name}`,
   ]);
   const { total, seconds, durations } = measured ?? { total: 0, seconds: windowMs / 1_000, durations: [] };
   return {
     customer_id: tenant,
     name,
     window_seconds: Math.round(seconds),
+    control,
+    limits: facts?.limits ?? { rate_per_second: null, concurrency: 0 },
+    last_call_at: facts?.last_call_at ?? null,
     breakers: [...breakers],
     calls: {
       total,
@@ -58,6 +78,7 @@ export async function findPartnerHealth(
       p99_ms: durationAt(durations, 0.99),
     },
     replies: [...replies],
+    held_up: heldUp ?? { jobs: 0, oldest_since: null },
     waiting: waiting ?? { records: 0, oldest_since: null },
   };
 }

@@ -31,7 +31,7 @@ export function handlePartnerHealth(app: ApiServer, { sql }: Pick<ApiParts, 'sql
       const { tenant, name } = request.params;
       const { tenantId } = callerOf(request);
       const isOwn = tenantId === null || tenantId === tenant;
-      const health = isOwn ? await findPartnerHealth(sql, { tenant, name }, request.query.window) : undefined;
+      const health = isOwn ? await findPartnerHealth(sql, { tenant, name }, request.query.window, tenantId) : undefined;
       if (health === undefined) throw new LongshoreError('NOT_FOUND', 'Partner not found');
       return health;
     },

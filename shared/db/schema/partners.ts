@@ -1,9 +1,9 @@
 /** Remote systems that routes call, and how they did. */
-import { pg } from '../drizzle.ts';
+import { pg, sql } from '../drizzle.ts';
 import { instant } from './columns.ts';
 import { definitionColumns } from './definitions.ts';
 
-const { bigint, index, pgTable, primaryKey, smallint, text } = pg;
+const { bigint, index, integer, pgTable, primaryKey, smallint, text } = pg;
 
 /** Remote systems that a tenant's routes call. */
 export const partners = pgTable(
@@ -12,10 +12,26 @@ export const partners = pgTable(
     ...definitionColumns(),
     /** Until when the calls that its rate allows are given away to tasks. */
     rateGivenUntil: instant('rate_given_until'),
+    /** While it is not null no call is made: an operator paused it. */
+    pausedAt: instant('paused_at'),
+    pausedBy: text('paused_by'),
+    pausedReason: text('paused_reason'),
+    /** Since when an operator holds the breaker open; until `breakerOpenUntil`, or until it is closed. */
+    breakerOpenedAt: instant('breaker_opened_at'),
+    breakerOpenUntil: instant('breaker_open_until'),
+    breakerOpenedBy: text('breaker_opened_by'),
+    breakerReason: text('breaker_reason'),
+    /** Raised by each change by hand. */
+    controlRevision: integer('control_revision').notNull().default(0),
+    /** Raised by whatever lets calls pass again by hand: each process then makes one call as a trial first. */
+    trials: integer('trials').notNull().default(0),
+    /** Last test call by a person. */
+    testedAt: instant('tested_at'),
   },
   (table) => [
     primaryKey({ columns: [table.tenantId, table.name] }),
     index('partners_name').on(table.name.op('text_pattern_ops')),
+    index('partners_held').on(table.tenantId).where(sql`paused_at IS NOT NULL OR breaker_opened_at IS NOT NULL`),
   ],
 );
 

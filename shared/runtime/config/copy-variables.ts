@@ -17,6 +17,15 @@ export const remoteVariables = {
     ),
 };
 
+/** Of a service that calls partners. */
+export const partnerVariables = {
+  LONGSHORE_PARTNER_ADDRESSES: networksVariable
+    .optional()
+    .describe(
+      'Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`. Use the same value for every service that has it.',
+    ),
+};
+
 export const copyVariables = {
   LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 })
     .default(4)

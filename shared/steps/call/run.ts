@@ -8,7 +8,7 @@
 
 import type { UploadedObject } from '#shared/files/object-store.ts';
 import { outboundKey } from '#shared/steps/step-keys.ts';
-import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
+import { HELD, PARTNER_PAUSED, RECORDS } from '#shared/steps/step-outcome.ts';
 import { JOB_METADATA, KEY_METADATA } from '../job-metadata.ts';
 import type { RecordSummary } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
@@ -38,8 +38,8 @@ export const callStep: StepKind<CallStepOptions> = {
       const { store, failJobAt } = records;
       const isHeld = outputs.parse?.held === true && !(await store.isReleased());
       if (isHeld) return { type: 'wait', afterMs: HELD_MS, reason: HELD };
-      const { openRecords } = await store.open();
-      if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: RECORDS };
+      const { openRecords, isPaused } = await store.open();
+      if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: isPaused ? PARTNER_PAUSED : RECORDS };
       const target = { bucket: context.bucketNames.outbound, key: results.key };
       const { versionId } = await upload(context, target, writeResults(store));
       const summary = await store.summarise();

@@ -24,6 +24,7 @@ let server: Server;
 let ledger: Sent[];
 let answers: Answer[];
 let caller: PartnerCaller;
+let isPaused: boolean;
 
 beforeAll(async () => {
   bench = await startStepBench();
@@ -31,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => bench.stop());
 
 beforeEach(async () => {
-  [ledger, answers] = [[], []];
+  [ledger, answers, isPaused] = [[], [], false];
   server = createServer(async (request, response) => {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
@@ -70,7 +71,13 @@ function post(object: ObjectLocation, operations: Record<string, object>, reques
     secrets: { read: async () => ({ text: SECRET, version: '1' }) },
     addressGuard: createAddressGuard({ allow: ['127.0.0.1'] }),
   });
-  const partner = { definition, call: (call: never) => caller.call(call) } as unknown as OpenPartner;
+  if (isPaused) caller.obey({ isPaused, openForMs: 0, trials: 0 });
+  const partner = {
+    definition,
+    isPaused,
+    closedForMs: caller.heldBy?.afterMs ?? 0,
+    call: (call: never) => caller.call(call),
+  } as unknown as OpenPartner;
   return runStep(bench, {
     ...{ step: postStep, kind: postOptions, object, options: { partner: 'coupon-desk', operation: 'upload' } },
     targets: { ...NO_TARGETS, findPartner: async () => ({ ok: true, partner }) },
@@ -198,4 +205,19 @@ test('an operation that takes no file is told as such', async () => {
     type: 'retry',
     cause: 'PARTNER_UNKNOWN',
   });
+});
+
+test('a partner that an operator paused is waited for, with nothing sent and no effect begun', async () => {
+  const effects = memoryEffectLog();
+  const object = await land();
+  isPaused = true;
+  expect(await post(object, { upload: UNKEYED }, { effects })).toEqual({
+    type: 'wait',
+    reason: 'PARTNER_PAUSED',
+    afterMs: 300_000,
+  });
+  expect(ledger).toEqual([]);
+  isPaused = false;
+  expect(await post(object, { upload: UNKEYED }, { effects })).toMatchObject({ output: { wasThere: false } });
+  expect(ledger).toHaveLength(1);
 });

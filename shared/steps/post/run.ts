@@ -39,6 +39,12 @@ export const postStep: StepKind<PostOptions> = {
         return retry('DELIVERY_ERROR', 'PARTNER_UNKNOWN', message);
       }
       if (context.object.sizeBytes > LARGEST_POSTED_BYTES) return tooLarge(context.object.sizeBytes);
+      const { closedForMs, isPaused } = found.partner;
+      // Found out before the content is read and the effect is begun.
+      if (closedForMs > 0) {
+        const reason = isPaused ? 'paused' : 'breaker-open';
+        return notDone('DELIVERY_ERROR', { type: 'wait', afterMs: closedForMs, reason });
+      }
       return await post(context, found.partner, described);
     }),
 };

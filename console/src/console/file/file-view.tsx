@@ -203,6 +203,8 @@ const WAIT_WORDS: Readonly<Record<string, string>> = {
   RECORDS: 'its records',
   QUIET_HOURS: 'its quiet hours',
   BATCH: 'its batch',
+  PARTNER_PAUSED: 'a partner that an operator paused',
+  PARTNER_BREAKER_OPEN: 'a partner whose breaker is open',
 };
 const INDENT_PX = 20;
 /** Deeper ones would be too narrow on a phone. */

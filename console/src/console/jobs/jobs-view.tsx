@@ -151,7 +151,7 @@ export default function JobsView() {
           {
             name: 'wait_reason',
             label: 'waits for',
-            options: ['HELD', 'RECORDS', 'BRANCHES', 'ANY_BRANCH', 'breaker-open'],
+            options: ['HELD', 'RECORDS', 'BRANCHES', 'ANY_BRANCH', 'PARTNER_PAUSED', 'PARTNER_BREAKER_OPEN'],
           },
           { name: 'tenant', label: 'tenant' },
           { name: 'route', label: 'route' },

@@ -25,6 +25,7 @@ const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [label: st
   parked_dead_letters: ['dead letters parked', '/queues'],
   parked_notices: ['notices parked', '/queues'],
   actions_to_approve: ['actions to approve', '/actions?state=awaiting_approval'],
+  held_partners: ['partners paused or held by hand', '/partners?held=true'],
 };
 
 export default function NowView() {

@@ -8,6 +8,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { StateBadge } from '../../parts/state-badge.tsx';
 import { Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 
@@ -17,6 +18,10 @@ interface PartnerPage {
 }
 
 const PAGE = 200;
+const FIELDS = [
+  { name: 'tenant', label: 'tenant' },
+  { name: 'held', label: 'held by an operator', options: ['true'] },
+];
 const COLUMNS: readonly Column<ListedDefinition>[] = [
   { id: 'tenant', title: 'Tenant', width: 'minmax(100px, 1fr)', cell: (partner) => partner.customer_id },
   { id: 'partner', title: 'Partner', width: 'minmax(120px, 1fr)', cell: (partner) => partner.name },
@@ -25,6 +30,13 @@ const COLUMNS: readonly Column<ListedDefinition>[] = [
     title: 'URL',
     width: 'minmax(160px, 2fr)',
     cell: ({ definition }) => <PlainText>{String((definition as { baseUrl?: unknown }).baseUrl ?? '')}</PlainText>,
+  },
+  {
+    id: 'held',
+    title: 'Calls',
+    width: '150px',
+    cell: ({ held }) =>
+      typeof held === 'string' ? <StateBadge state={held === 'paused' ? 'paused' : 'open'} /> : 'pass',
   },
   { id: 'version', title: 'Version', width: '80px', isNumber: true, cell: (partner) => partner.version },
   {
@@ -38,11 +50,12 @@ const COLUMNS: readonly Column<ListedDefinition>[] = [
 export default function PartnerListView() {
   const [search, change] = useUrlState();
   const { tenant } = search;
+  const held = search.held === 'true' ? 'true' : undefined;
   const navigate = useNavigate();
   const partners = useInfiniteQuery({
-    queryKey: ['partners', tenant],
+    queryKey: ['partners', tenant, held],
     queryFn: ({ signal, pageParam }) =>
-      get<PartnerPage>('/api/v1/partners', { signal, query: { tenant, limit: PAGE, cursor: pageParam } }),
+      get<PartnerPage>('/api/v1/partners', { signal, query: { tenant, held, limit: PAGE, cursor: pageParam } }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
@@ -51,13 +64,16 @@ export default function PartnerListView() {
       <div className="row">
         <h1>Partners</h1>
         <span className="grow" />
-        <CopyCommand words={['partners', ...(tenant ? ['--tenant', tenant] : [])]} />
+        <CopyCommand
+          words={['partners', ...(tenant ? ['--tenant', tenant] : []), ...(held === undefined ? [] : ['--held'])]}
+        />
       </div>
-      <FilterBar fields={[{ name: 'tenant', label: 'tenant' }]} values={search} onChange={change} />
+      <FilterBar fields={FIELDS} values={search} onChange={change} />
       <Fetched query={partners}>
         {({ pages }) => {
           const rows = pages.flatMap((page) => page.partners);
-          if (rows.length === 0) return <Empty title="No partner." />;
+          if (rows.length === 0)
+            return <Empty title={held === undefined ? 'No partner.' : 'No partner is paused or held by hand.'} />;
           return (
             <Grid
               label="Partners"

@@ -11,8 +11,11 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
+import { PartnerSwitches } from './partner-switches.tsx';
 
 const REFETCH_MS = 5_000;
+/** As many are counted. */
+const MOST_JOBS = 1_000;
 const WINDOWS = ['5m', '15m', '1h', '24h'];
 
 export default function PartnerView() {
@@ -51,19 +54,27 @@ export default function PartnerView() {
         </Link>
         <CopyCommand words={['partners', 'health', `${tenant}/${name}`, '--window', window]} />
       </div>
-      <Fetched query={health}>{(found) => <Numbers health={found} />}</Fetched>
+      <Fetched query={health}>
+        {(found) => (
+          <>
+            <PartnerSwitches health={found} onChanged={() => health.refetch()} />
+            <Numbers health={found} />
+          </>
+        )}
+      </Fetched>
     </>
   );
 }
 
 function Numbers({ health }: { readonly health: PartnerHealth }) {
-  const { calls, waiting, replies, breakers, customer_id: tenant } = health;
+  const { calls, waiting, replies, breakers, limits, held_up: heldUp, customer_id: tenant, name } = health;
   const took = (ms: number | null) => (ms === null ? '–' : durationText(ms));
   return (
     <>
       <p>
-        {countText(calls.total)} calls, {calls.per_second} a second. Half took {took(calls.p50_ms)} or less, 95 %{' '}
-        {took(calls.p95_ms)}, 99 % {took(calls.p99_ms)}.
+        {countText(calls.total)} calls, {calls.per_second} a second
+        {limits.rate_per_second !== null && <> of {limits.rate_per_second} that its limit allows</>}. Half took{' '}
+        {took(calls.p50_ms)} or less, 95 % {took(calls.p95_ms)}, 99 % {took(calls.p99_ms)}.
       </p>
       <p>
         {countText(waiting.records)} records wait
@@ -74,9 +85,21 @@ function Numbers({ health }: { readonly health: PartnerHealth }) {
         )}
         .
       </p>
+      <p>
+        <Link to={'/jobs' as string} search={{ tenant, state: 'WAITING' } as never}>
+          {heldUp.jobs >= MOST_JOBS ? `${countText(MOST_JOBS)} or more` : countText(heldUp.jobs)} jobs
+        </Link>{' '}
+        of {name} are held up
+        {heldUp.oldest_since !== null && (
+          <>
+            , the one that waits longest since <Time at={heldUp.oldest_since} tenant={tenant} />
+          </>
+        )}
+        .
+      </p>
       <h2>Replies</h2>
       {replies.length === 0 ? (
-        <Empty title="No calls in this window." />
+        <Empty title={health.last_call_at === null ? 'Never called yet.' : 'No calls in this window.'} />
       ) : (
         <Table
           headings={['Outcome', 'Status', 'Cause', 'Calls']}
