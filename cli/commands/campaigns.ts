@@ -1,13 +1,11 @@
 /** `longshore campaigns`: what was sent to whom, and how far it is. */
-import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { findCampaignId } from '#cli/find-by-name.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
-import { readNamedFile } from '#cli/read-named-file.ts';
-import { LongshoreError } from '#shared/errors.ts';
+import { addCreating } from './campaign-uploads.ts';
 
 const campaignSchema = z.looseObject({
   transaction_id: z.string(),
@@ -33,7 +31,6 @@ const erasedSchema = z.object({
   ...{ records: z.number(), campaigns: z.number(), reports: z.number(), ask_again: z.array(z.string()) },
   files: z.array(z.object({ file_id: z.string(), name: z.string(), expires_at: z.string().nullable() })),
 });
-const UPLOAD_MS = 300_000;
 
 export function addCampaigns(program: Command, cli: Cli): void {
   const campaigns = addCommand<{ tenant?: string; status?: string; limit: number }>(program, cli, {
@@ -97,7 +94,8 @@ export function addCampaigns(program: Command, cli: Cli): void {
       },
     });
   }
-  addSending(campaigns, cli);
+  addCreating(campaigns, cli);
+  addTesting(campaigns, cli);
   addReports(campaigns, cli);
   addErasing(campaigns, cli);
 }
@@ -107,59 +105,7 @@ async function pathOf(context: CommandContext, campaign: string, what: string): 
   return `/api/v1/campaigns/${encodeURIComponent(await findCampaignId(context, campaign))}/${what}`;
 }
 
-interface CreateOptions {
-  readonly template: string;
-  readonly sender: string;
-  readonly tenant?: string;
-  readonly name?: string;
-  readonly email?: string;
-  readonly topic?: string;
-  readonly at?: string;
-  readonly timeZone?: string;
-  readonly hold?: boolean;
-  readonly default?: string[];
-}
-
-const uploadSchema = z.object({
-  file_id: z.string().optional(),
-  upload: z.object({ url: z.string(), method: z.string(), headers: z.record(z.string(), z.string()) }),
-});
-
-function addSending(campaigns: Command, cli: Cli): void {
-  addCommand<CreateOptions>(campaigns, cli, {
-    usage: 'create <file>',
-    description: 'send one mail to each recipient of a CSV file',
-    define: (command) =>
-      command
-        .requiredOption('--template <template>', 'its id, or id@version')
-        .requiredOption('--sender <sender>', 'who it is from')
-        .option('--tenant <tenant>', 'with an operator key')
-        .option('--name <name>', 'of the campaign')
-        .option('--email <column>', 'the column with the addresses (default: email)')
-        .option('--topic <topic>', 'what recipients can unsubscribe from (default: of the template)')
-        .option('--at <time>', 'send nothing before this time, e.g. 2026-06-01T10:00:00')
-        .option('--time-zone <zone>', 'of --at (default: UTC)')
-        .option('--hold', 'wait for `campaigns resume`')
-        .option('--default <name=value...>', 'value of a variable that a row lacks'),
-    run: async (context, options, [file = '']) => {
-      const { api, isJson, terminal } = context;
-      const { tenant, template, at, timeZone } = options;
-      const fileId = await uploadRecipients(context, file, tenant);
-      const [id, version] = template.split('@');
-      const body = {
-        ...{ tenant, template_id: id, ...(version && { template_version: Number(version) }), file_id: fileId },
-        ...{ sender: options.sender, name: options.name, topic: options.topic, hold: options.hold === true },
-        ...(options.email && { columns: { email: options.email } }),
-        ...(options.default && { defaults: pairsOf(options.default) }),
-        ...(at && { schedule: { at, ...(timeZone && { time_zone: timeZone }) } }),
-      };
-      const schema = z.object({ transaction_id: z.string(), status: z.string(), status_url: z.string() });
-      const created = await api.post('/api/v1/campaigns', schema, { body });
-      if (isJson) return terminal.json(created);
-      terminal.line(`${created.transaction_id}  ${created.status}`);
-    },
-  });
-
+function addTesting(campaigns: Command, cli: Cli): void {
   addCommand<{ rows: number }>(campaigns, cli, {
     usage: 'test <campaign> <addresses...>',
     description: 'send the first mails of a campaign to people who test them',
@@ -176,32 +122,6 @@ function addSending(campaigns: Command, cli: Cli): void {
       for (const { to: address, line, outcome } of reply.results) terminal.line(`${address}  line ${line}  ${outcome}`);
     },
   });
-}
-
-async function uploadRecipients(
-  { api, config }: CommandContext,
-  file: string,
-  tenant: string | undefined,
-): Promise<string> {
-  const bytes = await readNamedFile(file, config);
-  const body = { tenant, purpose: 'campaign', file_name: basename(file), size: bytes.length };
-  const { file_id: fileId = '', upload } = await api.post('/api/v1/files/presigned-url', uploadSchema, { body });
-  await put(upload, bytes);
-  return fileId;
-}
-
-async function put({ url, method, headers }: z.output<typeof uploadSchema>['upload'], bytes: Buffer): Promise<void> {
-  const reply = await fetch(url, { method, headers, body: bytes, signal: AbortSignal.timeout(UPLOAD_MS) });
-  if (!reply.ok) throw new LongshoreError('API_UNREACHABLE', `The upload was refused with ${reply.status}.`);
-}
-
-function pairsOf(texts: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const [name = '', ...rest] = text.split('=');
-      return [name, rest.join('=')];
-    }),
-  );
 }
 
 function addReports(campaigns: Command, cli: Cli): void {
@@ -302,36 +222,6 @@ function addErasing(campaigns: Command, cli: Cli): void {
       for (const id of erased.ask_again) terminal.line(`  campaign ${id} is at work: ask again when it has ended`);
       for (const { file_id: id, name, expires_at: at } of erased.files)
         terminal.line(`  file ${id} (${name}) has the address${at === null ? '' : ` until ${times.show(at)}`}`);
-    },
-  });
-}
-
-export function addTemplates(program: Command, cli: Cli): void {
-  const templates = program.command('templates').description('upload mail templates of campaigns');
-  addCommand<{ name: string; topic?: string; tenant?: string }>(templates, cli, {
-    usage: 'put <file>',
-    description: 'upload the next version of a template and check it (.html, .mjml or .json)',
-    define: (command) =>
-      command
-        .requiredOption('--name <name>', 'its id')
-        .option('--topic <topic>', 'what recipients can unsubscribe from')
-        .option('--tenant <tenant>', 'with an operator key'),
-    run: async ({ api, config, isJson, terminal }, { name, topic, tenant }, [file = '']) => {
-      const bytes = await readNamedFile(file, config);
-      const format = /\.(mjml|json)$/.exec(file)?.[1] ?? 'html';
-      const body = { tenant, name, format, topic, size: bytes.length };
-      const { upload } = await api.post('/api/v1/templates/presigned-url', uploadSchema, { body });
-      await put(upload, bytes);
-      const schema = z.object({
-        ...{ template_id: z.string(), version: z.number(), status: z.string(), variables: z.array(z.string()) },
-        faults: z.array(z.object({ code: z.string(), message: z.string(), line: z.number().optional() })),
-      });
-      const template = await api.get(`/api/v1/templates/${encodeURIComponent(name)}`, schema, { query: { tenant } });
-      if (isJson) return terminal.json(template);
-      terminal.line(
-        `${template.template_id}@${template.version}  ${template.status}  ${template.variables.join(', ')}`,
-      );
-      for (const { code, message, line } of template.faults) terminal.line(`  line ${line ?? '?'}: ${code} ${message}`);
     },
   });
 }
