@@ -9,15 +9,17 @@
  * 3. Ours runs in a process with the memory that the service has whose work it is: pulls and large pushes in the large-file-worker's, small
  *    pushes and loads in the partner-worker's. Their peaks are shown.
  * 4. Ours does the work once before it is measured: a worker runs for days, and V8 has compiled what it runs often.
- * 5. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
+ * 5. Every turn has directories of its own, and small files stay until the end of the run: ext4 without a journal passes over each inode that was
+ *    deleted in the minutes before when it makes a file, so that who comes later would pay for the clearing up.
+ * 6. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
  */
 import { execFile, fork, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -53,15 +55,19 @@ const USES = 8;
 const LARGE = 'large.bin';
 const run = promisify(execFile);
 
+/** Of one turn. */
 interface Place {
   readonly server: PartnerFileServer;
   /** On this side. */
   readonly here: string;
+  /** What the remote shows as `directory`, on disk. */
+  readonly there: string;
+  /** Ends with `/`. */
+  readonly directory: string;
 }
 type Side = (place: Place) => Promise<void>;
 interface Race {
   readonly name: string;
-  readonly before: (place: Place) => Promise<void>;
   readonly ours: Side;
   /** By program. */
   readonly others: Readonly<Record<string, Side>>;
@@ -103,6 +109,8 @@ type Service = (typeof SERVICES)[number];
 export interface FlowsMeasurement {
   readonly options: FlowsBenchOptions;
   readonly service: Service;
+  /** Removed once all is measured. */
+  readonly home: string;
 }
 interface FlowsMeasured {
   readonly lines: readonly Line[];
@@ -110,9 +118,18 @@ interface FlowsMeasured {
 }
 
 export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-flows-'));
+  try {
+    await runIn(home, options);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function runIn(home: string, options: FlowsBenchOptions): Promise<void> {
   const all: FlowsMeasured[] = [];
   for (const service of SERVICES) {
-    const measurement: FlowsMeasurement = { options, service };
+    const measurement: FlowsMeasurement = { options, service, home };
     const child = fork(fileURLToPath(new URL('flows-process.ts', import.meta.url)), [JSON.stringify(measurement)], {
       execArgv: [...memoryFlags(service)],
       env: measuringEnvironment(),
@@ -133,7 +150,7 @@ function serviceOf(race: string): Service {
 }
 
 /** In a process with the memory of the service. */
-export async function measureFlows({ options, service }: FlowsMeasurement): Promise<FlowsMeasured> {
+export async function measureFlows({ options, service, home }: FlowsMeasurement): Promise<FlowsMeasured> {
   const lines: Line[] = [];
   // A run takes minutes: what is known is shown.
   const note = (line: Line): void => {
@@ -156,14 +173,14 @@ export async function measureFlows({ options, service }: FlowsMeasurement): Prom
       continue;
     }
     const server = await kind.start();
-    const here = await mkdtemp(join(tmpdir(), 'longshore-flows-'));
+    const here = await mkdtemp(join(home, 'here-'));
     try {
       for (const race of chosen)
         note({ ...(await compete({ server, here }, race, options)), name: `${title}: ${race.name}` });
       if (isListed) Object.assign(facts, await list(server, options.listed));
     } finally {
+      await rename(server.onDisk, `${here}-there`);
       await server.stop();
-      await rm(here, { recursive: true, force: true });
     }
   }
   if (serviceOf('load') === service && 'load'.includes(options.race)) note(await raceLoad(options));
@@ -179,24 +196,24 @@ function shown({ name, seconds, cpuSeconds: cpu, ratios }: Line): string {
   return `${name}\n  ${taken.join(', ')}\n  ${compared.join(', ')}\n`;
 }
 
-async function compete(place: Place, race: Race, options: FlowsBenchOptions) {
+async function compete({ server, here }: Pick<Place, 'server' | 'here'>, race: Race, options: FlowsBenchOptions) {
   const installed = Object.entries(race.others).filter(([program]) => isInstalled(program.split(' ')[0] ?? ''));
   const sides: [string, Side][] = [['longshore', race.ours], ...installed];
   const measured = new Map<string, Measured[]>();
   for (let round = -1; round < options.rounds; round += 1) {
     for (const [name, side] of round < 0 ? sides.slice(0, 1) : sides) {
-      await clear(place);
-      await fill(race.name.startsWith('pull') ? place.server.onDisk : place.here, race.name, options);
-      await race.before(place);
+      const place = await placeOfTurn({ server, here });
+      await fill(race.name.startsWith('pull') ? place.there : place.here, race.name, options);
       const taken = await measure(name === 'longshore' ? 'process' : 'programs', () => side(place));
       if (round >= 0) measured.set(name, [...(measured.get(name) ?? []), taken]);
-      const came = race.name.startsWith('pull') ? place.here : place.server.onDisk;
+      const came = race.name.startsWith('pull') ? place.here : place.there;
       const names = (await readdir(came)).filter((each) => !each.startsWith('.'));
       const expected = race.name.endsWith('large') ? 1 : options.files;
       const sizes = await Promise.all(names.map(async (each) => (await stat(join(came, each))).size));
       const size = race.name.endsWith('large') ? options.mib * 1_048_576 : SMALL_BYTES;
       if (names.length !== expected || sizes.some((each) => each !== size))
         throw new Error(`${name} did not carry every file whole in ${race.name}: ${names.length} of ${expected}`);
+      if (race.name.endsWith('large')) await clear(place);
     }
   }
   return summed(measured);
@@ -214,9 +231,20 @@ function summed(measured: ReadonlyMap<string, readonly Measured[]>) {
   };
 }
 
-async function clear({ server, here }: Place): Promise<void> {
-  for (const directory of [server.onDisk, here])
-    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true });
+async function placeOfTurn({ server, here }: Pick<Place, 'server' | 'here'>): Promise<Place> {
+  const there = await mkdtemp(join(server.onDisk, 'turn-'));
+  // Whatever user the server lets in writes there.
+  await chmod(there, 0o777);
+  return {
+    server,
+    here: await mkdtemp(join(here, 'turn-')),
+    there,
+    directory: `${server.directory}${basename(there)}/`,
+  };
+}
+
+async function clear({ there, here }: Place): Promise<void> {
+  for (const directory of [there, here]) await rm(directory, { recursive: true });
 }
 
 async function fill(directory: string, race: string, { mib, files }: FlowsBenchOptions): Promise<void> {
@@ -267,9 +295,9 @@ async function each(
 const pullOurs =
   (connections: number): Side =>
   async (place) => {
-    const names = await readdir(place.server.onDisk);
+    const names = await readdir(place.there);
     await each(place, { names, connections }, async (connection, name) => {
-      const path = `${place.server.directory}${name}`;
+      const path = `${place.directory}${name}`;
       const before = await connection.stat(path);
       const bytes = connection.read(path, 0, before?.sizeBytes);
       await keep(join(place.here, name), bytes, before?.sizeBytes ?? 0);
@@ -283,8 +311,8 @@ const pushOurs =
   async (place) => {
     const names = await readdir(place.here);
     await each(place, { names, connections }, async (connection, name) => {
-      const path = `${place.server.directory}${name}`;
-      const temp = `${place.server.directory}.${name}.part`;
+      const path = `${place.directory}${name}`;
+      const temp = `${place.directory}.${name}.part`;
       const content = contentOf(join(place.here, name));
       const writeAndStat = async () => {
         await connection.write(temp, content);
@@ -316,7 +344,7 @@ function isInstalled(program: string): boolean {
 }
 
 async function keyFile({ server, here }: Place): Promise<string> {
-  const path = `${here}-key`;
+  const path = `${here}.key`;
   await writeFile(path, server.secrets['partner-key'] ?? '', { mode: 0o600 });
   return path;
 }
@@ -325,8 +353,9 @@ function sftpRaces(): Race[] {
   const rclone =
     (direction: 'pull' | 'push', transfers: number): Side =>
     async (place) => {
-      const { remote, directory } = place.server;
-      const there = `:sftp,host=127.0.0.1,port=${remote.port},user=root,key_file=${place.here}-key,disable_hashcheck=true:${directory}`;
+      const { directory, server } = place;
+      const { remote } = server;
+      const there = `:sftp,host=127.0.0.1,port=${remote.port},user=root,key_file=${await keyFile(place)},disable_hashcheck=true:${directory}`;
       const [from, to] = direction === 'pull' ? [there, place.here] : [place.here, there];
       await run('rclone', [
         'copy',
@@ -340,30 +369,39 @@ function sftpRaces(): Race[] {
       ]);
     };
   const sftp =
-    (direction: 'pull' | 'push'): Side =>
+    (direction: 'pull' | 'push' | 'push and rename'): Side =>
     async (place) => {
-      const { remote, directory } = place.server;
-      const batch = `${place.here}-batch`;
-      const words = direction === 'pull' ? `get ${directory}*` : `put -f ${place.here}/*`;
-      await writeFile(batch, direction === 'pull' ? `lcd ${place.here}\n${words}\n` : `cd ${directory}\n${words}\n`);
+      const { directory, server, here } = place;
+      const { remote } = server;
+      const batch = `${here}.batch`;
+      const renamed = (name: string) => `put -f ${here}/${name} .${name}.part\nrename .${name}.part ${name}\n`;
+      const words = {
+        pull: () => `lcd ${here}\nget ${directory}*\n`,
+        push: () => `cd ${directory}\nput -f ${here}/*\n`,
+        'push and rename': async () => `cd ${directory}\n${(await readdir(here)).map(renamed).join('')}`,
+      };
+      await writeFile(batch, await words[direction]());
       const trust = ['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR'];
-      const login = ['-i', `${place.here}-key`, '-P', String(remote.port)];
+      const login = ['-i', await keyFile(place), '-P', String(remote.port)];
       await run('sftp', ['-b', batch, ...login, ...trust, 'root@127.0.0.1'], { maxBuffer: 64 * 1_048_576 });
     };
-  const before = async (place: Place): Promise<void> => void (await keyFile(place));
   return (['pull', 'push'] as const).flatMap((direction) => {
     const ours = direction === 'pull' ? pullOurs : pushOurs;
     return [
       {
-        ...{ name: `${direction} large`, before, ours: ours(1) },
+        ...{ name: `${direction} large`, ours: ours(1) },
         others: { rclone: rclone(direction, 1), 'sftp -b': sftp(direction) },
       },
       {
-        ...{ name: `${direction} small, one connection`, before, ours: ours(1) },
-        others: { 'sftp -b': sftp(direction) },
+        ...{ name: `${direction} small, one connection`, ours: ours(1) },
+        others: {
+          'sftp -b': sftp(direction),
+          // What ours does: the final name is never seen with a part of the file.
+          ...(direction === 'push' && { 'sftp -b with rename': sftp('push and rename') }),
+        },
       },
       {
-        ...{ name: `${direction} small, ${CONNECTIONS} connections`, before, ours: ours(CONNECTIONS) },
+        ...{ name: `${direction} small, ${CONNECTIONS} connections`, ours: ours(CONNECTIONS) },
         others: { 'rclone (4 transfers)': rclone(direction, CONNECTIONS), 'sftp -b': sftp(direction) },
       },
     ];
@@ -371,8 +409,7 @@ function sftpRaces(): Race[] {
 }
 
 function ftpsRaces(): Race[] {
-  const before = async ({ server }: Place): Promise<void> => chmod(server.onDisk, 0o777);
-  const url = ({ server }: Place) => `ftp://127.0.0.1:${server.remote.port}${server.directory}${LARGE}`;
+  const url = ({ server, directory }: Place) => `ftp://127.0.0.1:${server.remote.port}${directory}${LARGE}`;
   const login = ({ server }: Place) => `${server.remote.user}:${server.secrets['partner-password']}`;
   const curl =
     (direction: 'pull' | 'push'): Side =>
@@ -384,7 +421,8 @@ function ftpsRaces(): Race[] {
   const lftp =
     (direction: 'pull' | 'push'): Side =>
     async (place) => {
-      const { remote, directory } = place.server;
+      const { directory, server } = place;
+      const { remote } = server;
       const mirror =
         direction === 'pull'
           ? `mirror -P${CONNECTIONS} ${directory} ${place.here}`
@@ -397,9 +435,9 @@ function ftpsRaces(): Race[] {
   return (['pull', 'push'] as const).flatMap((direction) => {
     const ours = direction === 'pull' ? pullOurs : pushOurs;
     return [
-      { name: `${direction} large`, before, ours: ours(1), others: { curl: curl(direction) } },
+      { name: `${direction} large`, ours: ours(1), others: { curl: curl(direction) } },
       {
-        ...{ name: `${direction} small, ${CONNECTIONS} connections`, before, ours: ours(CONNECTIONS) },
+        ...{ name: `${direction} small, ${CONNECTIONS} connections`, ours: ours(CONNECTIONS) },
         others: { lftp: lftp(direction) },
       },
     ];
