@@ -17,8 +17,8 @@ interface Inside {
   active: boolean;
 }
 
-/** `statement` has no parameters: it goes by the simple protocol. */
-export function copyIn(statement: PendingQuery<Row[]>, text: string): CancellableQuery {
+/** `statement` has no parameters: it goes by the simple protocol. `onSent`: the server has all of the text. */
+export function copyIn(statement: PendingQuery<Row[]>, text: string, onSent: () => void = () => {}): CancellableQuery {
   const inside = statement as unknown as Inside;
   const refused = Promise.withResolvers<never>();
   refused.promise.catch(() => {});
@@ -36,6 +36,12 @@ export function copyIn(statement: PendingQuery<Row[]>, text: string): Cancellabl
     stream.on('error', refused.reject);
     const finished = once(stream, 'finish');
     finished.catch(() => {});
+    const { _final: final } = stream;
+    // Called once the text is written; it writes that this was all.
+    stream._final = (done) => {
+      final.call(stream, done);
+      onSent();
+    };
     stream.end(text);
     await Promise.race([finished, refused.promise]);
   }

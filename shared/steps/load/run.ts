@@ -17,7 +17,7 @@ import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type LoadOptions, loadOptions } from './options.ts';
-import { type ReadRows, type Row, readRows, refusedFile } from './read-rows.ts';
+import { type ReadRows, readRows, refusedFile } from './read-rows.ts';
 import { createTableLoad, type LoadPlan, type OpenLoad, type TableLoad } from './table-load.ts';
 
 export const loadStep: StepKind<LoadOptions> = {
@@ -139,18 +139,14 @@ interface AddedRows {
 async function addRows(
   context: StepContext<LoadOptions>,
   layout: RecordsLayout,
-  open: Pick<OpenLoad, 'add'> | undefined,
+  open: Pick<OpenLoad, 'add' | 'added'> | undefined,
 ): Promise<AddedRows> {
   let rows = 0;
-  // One batch is added while the next is read.
-  let adding: Promise<void> | undefined;
   const read = await readRows(context, layout, async (batch) => {
     rows += batch.length;
-    await adding;
-    adding = open?.add(batch);
-    adding?.catch(() => {});
+    await open?.add(batch);
   });
-  await adding;
+  await open?.added();
   return { read, rows };
 }
 
@@ -169,8 +165,8 @@ async function withLine(
   const open = await table.begin(context.idempotencyKey).catch(() => undefined);
   if (open === undefined) return error;
   try {
-    const add = (rows: readonly Row[]): Promise<void> => open.addCarefully(rows);
-    await addRows(context, layout, { add });
+    const { addCarefully: add, added } = open;
+    await addRows(context, layout, { add, added });
     return error;
   } catch (named) {
     return named instanceof DatabaseError && named.fault === 'row-refused' ? named : error;

@@ -36,8 +36,14 @@ export interface TableLoad {
 }
 
 export interface OpenLoad {
-  /** @throws DatabaseError; with `row-refused` no further row can be added. */
+  /**
+   * Resolves once the server has the rows, after it has taken those before them: it works on them while the caller reads the next ones.
+   *
+   * @throws DatabaseError of these rows or of those before; with `row-refused` no further row can be added.
+   */
   add(rows: readonly Row[]): Promise<void>;
+  /** The server has taken all rows. @throws as `add` */
+  added(): Promise<void>;
   /** As `add`, but a refused row leaves the load open, and is named by its line; then no row of `rows` is in it. */
   addCarefully(rows: readonly Row[]): Promise<void>;
   /** `not-loaded`: the connection was lost before, and the rows with it. */
@@ -142,7 +148,7 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
   }
 
   function openLoad(transaction: DatabaseTransaction, key: string): OpenLoad {
-    const copied = (rows: readonly Row[]) => {
+    const copied = (rows: readonly Row[], onSent?: () => void) => {
       const text = linesOf(
         rows,
         columns.map(([, from]) => from),
@@ -151,22 +157,34 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
         copyIn(
           sql`COPY ${sql(table)} (${listOf(sql, names)}) FROM STDIN WHERE txid_current() = ${sql.unsafe(transaction.id)}`,
           text,
+          onSent,
         );
     };
     // Looked up once in a statement, not for each row.
     const isHere = (sql: Sql): Fragment => sql`(SELECT txid_current()) = ${transaction.id}::text::bigint`;
-    const add = async (rows: readonly Row[]): Promise<void> => {
-      if (canCopy) return void (await transaction.run(copied(rows)));
+    const inserted = (rows: readonly Row[]) => {
       const values = valuesOf(rows);
-      await transaction.run((sql) => sql`${into(sql)} ${values(sql)} WHERE ${isHere(sql)}`);
+      return (sql: Sql) => sql`${into(sql)} ${values(sql)} WHERE ${isHere(sql)}`;
     };
+    let adding: Promise<unknown> = Promise.resolve();
+    const added = async (): Promise<void> => void (await adding);
     return {
-      add,
+      async add(rows) {
+        const sent = Promise.withResolvers<void>();
+        // Made into text while the server takes the rows before.
+        const statement = canCopy ? copied(rows, sent.resolve) : inserted(rows);
+        await added();
+        adding = transaction.run(statement);
+        adding.catch(() => {});
+        // A loop that is busy with the next rows would leave the server to wait for these.
+        if (canCopy) await Promise.race([sent.promise, adding]);
+      },
+      added,
       async addCarefully(rows) {
         await byHalves(rows, async (some) => {
           await transaction.run((sql) => sql`SAVEPOINT rows`);
           try {
-            await add(some);
+            await transaction.run(canCopy ? copied(some) : inserted(some));
           } catch (error) {
             if (isRefused(error)) await transaction.run((sql) => sql`ROLLBACK TO SAVEPOINT rows`);
             throw error;
@@ -175,6 +193,7 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
         });
       },
       async commit(rows) {
+        await added();
         await transaction.run(
           (sql) => sql`
             INSERT INTO longshore_loads (key, "table", rows)
