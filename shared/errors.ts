@@ -1586,8 +1586,9 @@ export const ERROR_CODES = {
     remedy: 'Look at its state with `longshore actions show`; one that has ended stays as it is.',
   },
   ACTION_SAME_PERSON: {
-    meaning: 'An action that needs a second person cannot be approved by the one who ran it.',
-    remedy: 'Have somebody else approve it, with their own key.',
+    meaning:
+      'An action that needs a second person cannot be approved by the one who ran it, nor with a key that was made after it was run.',
+    remedy: 'Have somebody else approve it, with the key or the session that they have.',
   },
   PAYLOAD_TOO_LARGE: {
     meaning: 'The body of a request is larger than the endpoint takes: 1 MiB for most.',

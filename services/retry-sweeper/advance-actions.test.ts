@@ -89,6 +89,8 @@ async function advanceAll(overrides: Partial<AdvanceActionsOptions> = {}): Promi
 }
 
 const ANN = { tenantId: null, actor: 'operator:ann' };
+/** Neither a key nor a session. */
+const TOKEN = { keyId: null, sessionId: null };
 const BOB = { tenantId: null, actor: 'operator:bob' };
 
 const preview = (verb: ActionVerb, filter: ActionFilter) => previewAction(sql, { verb, filter, ...ANN });
@@ -290,15 +292,15 @@ test('needs another person than the one who asked where that is said', async () 
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { approval });
   await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'AWAITING_APPROVAL', done: 0 });
-  expect(await approveAction(sql, { id, ...ANN })).toBe(false);
-  expect(await approveAction(sql, { id, ...BOB })).toBe(true);
+  expect(await approveAction(sql, { id, ...ANN, ...TOKEN })).toBe(false);
+  expect(await approveAction(sql, { id, ...BOB, ...TOKEN })).toBe(true);
   await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 4, approved_by: 'operator:bob' });
 
   const late = await run('cancel', { tenant: 'acme' }, { approval });
   await sql`UPDATE actions SET expires_at = now() WHERE id = ${late}`;
   await advanceAll();
-  expect(await approveAction(sql, { id: late, ...BOB })).toBe(false);
+  expect(await approveAction(sql, { id: late, ...BOB, ...TOKEN })).toBe(false);
   expect(await actionOf(late)).toMatchObject({ state: 'ABORTED', pause_reason: 'NOT_APPROVED' });
 });
 

@@ -153,6 +153,11 @@ export interface Session {
   readonly isRecent: boolean;
 }
 
+/** Of an API key; sessions and tokens have ids of another form. */
+export function isKeyId(keyId: string): boolean {
+  return /^[0-9a-f-]{36}$/.test(keyId);
+}
+
 /** As it is in the audit. No key can take a person's name: those of keys begin otherwise. */
 export function actorOf({ tenantId, label, session }: Pick<Caller, 'tenantId' | 'label' | 'session'>): string {
   if (session !== undefined) return personActor(tenantId, label);

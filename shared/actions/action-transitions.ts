@@ -27,6 +27,8 @@ export interface RunAction extends ActionTarget {
   readonly approval: { readonly verbs: readonly ActionVerb[]; readonly over: number | undefined };
 }
 
+/** What an actor's name begins with: `operator:` and `tenant:` of keys, `person:` of sessions. */
+const WHO_SAYS = '^(operator|tenant|person):';
 /** For so long an action waits for a second person. */
 const APPROVAL_MS = 86_400_000;
 
@@ -45,10 +47,28 @@ export function runAction(sql: Sql, run: RunAction): Promise<boolean> {
   });
 }
 
-/** Nobody approves what he asked for himself. */
-export function approveAction(sql: Sql, target: ActionTarget): Promise<boolean> {
+export interface ApproveAction extends ActionTarget {
+  /** Of the key that approves, or else of the session. */
+  readonly keyId: string | null;
+  readonly sessionId: string | null;
+}
+
+/**
+ * Nobody approves what he asked for himself: neither under the name of the same key in a session, or of the same person with a key, nor with
+ * a key or as a person that was made since.
+ */
+export function approveAction(sql: Sql, target: ApproveAction): Promise<boolean> {
+  const { actor, keyId, sessionId } = target;
   return change(sql, target, {
-    when: sql`state = 'AWAITING_APPROVAL' AND expires_at > now() AND actor <> ${target.actor}`,
+    when: sql`
+      state = 'AWAITING_APPROVAL' AND expires_at > now()
+      AND regexp_replace(actor, ${WHO_SAYS}, '') <> regexp_replace(${actor}, ${WHO_SAYS}, '')
+      AND NOT EXISTS (
+        SELECT FROM api_keys k WHERE k.created_at > actions.started_at
+          AND k.id IN (${keyId}::uuid, (SELECT s.key_id FROM sessions s WHERE s.id = ${sessionId}::uuid)))
+      AND NOT EXISTS (
+        SELECT FROM sessions s JOIN people p ON p.id = s.person_id
+        WHERE s.id = ${sessionId}::uuid AND p.issuer IS NULL AND p.created_at > actions.started_at)`,
     set: sql`state = 'RUNNING', approved_by = ${target.actor}, expires_at = NULL, next_action_at = now()`,
     event: 'approved',
   });

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { applyRoute } from '#shared/definitions/apply-definitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { createTestBrowser, signInByLink } from '#testkit/beds/test-browser.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -144,6 +145,28 @@ test('a set over the limit waits for another person than the one who ran it', as
   expect(await ask('POST', `/actions/${id}/approve`)).toMatchObject({
     status: 409,
     body: { code: 'ACTION_NOT_IN_STATE' },
+  });
+});
+
+test('nobody is the second person to himself: not by the sign-in link of the same key, nor by a key that was made since', async () => {
+  await seedCancelled(5);
+  const id = await preview('retry', { tenant: 'acme' });
+  await ask('POST', `/actions/${id}/run`, { payload: { reason: 'x' } });
+  const { key: madeSince } = await createApiKey(api.sql, {
+    tenantId: null,
+    label: 'third',
+    actor: 'operator:operator',
+  });
+  const refused = { status: 403, body: { code: 'ACTION_SAME_PERSON' } };
+  expect(await ask('POST', `/actions/${id}/approve`, { key: madeSince })).toMatchObject(refused);
+  for (const key of [api.keys.operator, madeSince]) {
+    const browser = await signInByLink(createTestBrowser(api.app), api.app, key);
+    expect(await browser.post(`/api/v1/actions/${id}/approve`, {})).toMatchObject(refused);
+  }
+  const colleague = await signInByLink(createTestBrowser(api.app), api.app, secondKey);
+  expect(await colleague.post(`/api/v1/actions/${id}/approve`, {})).toMatchObject({
+    status: 200,
+    body: { state: 'RUNNING', approved_by: 'person:second' },
   });
 });
 

@@ -9,7 +9,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { actorOf, type Permission } from '#shared/access/permissions.ts';
+import { actorOf, type Caller, isKeyId, type Permission } from '#shared/access/permissions.ts';
 import { FILTER_FIELDS, SUBJECTS } from '#shared/actions/action-subjects.ts';
 import {
   type ActionTarget,
@@ -297,13 +297,16 @@ export function handleActions(
     async (request) => {
       const target = targetOf(request);
       await findPermitted(request);
-      const isApproved = await approveAction(sql, target);
+      const isApproved = await approveAction(sql, { ...target, ...credentialOf(callerOf(request)) });
       const action = await findAction(parts, target.tenantId, target.id);
       if (isApproved || action.approved_by === target.actor) return action;
       if (action.state !== 'AWAITING_APPROVAL') throw notInState(action.state, 'approved');
-      if (action.actor === target.actor)
-        throw new LongshoreError('ACTION_SAME_PERSON', `${target.actor} ran the action.`);
-      throw new LongshoreError('ACTION_EXPIRED', `The action could be approved until ${action.expires_at}.`);
+      if (action.expires_at !== null && Date.parse(action.expires_at) <= Date.now())
+        throw new LongshoreError('ACTION_EXPIRED', `The action could be approved until ${action.expires_at}.`);
+      throw new LongshoreError(
+        'ACTION_SAME_PERSON',
+        `${action.actor} ran the action; a key or a person that was made since does not count as a second one.`,
+      );
     },
   );
 
@@ -337,6 +340,13 @@ export function handleActions(
       },
     );
   }
+}
+
+function credentialOf({ keyId, session }: Caller): {
+  readonly keyId: string | null;
+  readonly sessionId: string | null;
+} {
+  return { keyId: isKeyId(keyId) ? keyId : null, sessionId: session?.id ?? null };
 }
 
 function targetOf(request: FastifyRequest): ActionTarget {

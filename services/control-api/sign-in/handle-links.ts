@@ -7,6 +7,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { isKeyId } from '#shared/access/permissions.ts';
 import { signOut, type Visitor } from '#shared/access/sessions.ts';
 import { createSignInLink, linkPathOf, useSignInLink } from '#shared/access/sign-in-links.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -57,7 +58,7 @@ export function handleLinks(app: ApiServer, { sql, signIn, hasMail, audiences }:
     async (request, reply) => {
       const caller = callerOf(request);
       assertLinks(request, signIn);
-      if (!/^[0-9a-f-]{36}$/.test(caller.keyId))
+      if (!isKeyId(caller.keyId))
         throw new LongshoreError('FORBIDDEN', 'A sign-in link takes an API key, and not a token or a session.');
       const { token, expiresAt } = await createSignInLink(sql, caller);
       const url = `${request.protocol}://${request.host}${linkPathOf(caller.tenantId, token)}`;
