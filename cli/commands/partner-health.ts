@@ -32,6 +32,15 @@ export function addPartnerHealth(partners: Command, cli: Cli): void {
         ...(waiting.oldest_since !== null && { 'oldest since': times.show(waiting.oldest_since) }),
       };
       for (const line of formatFields(fields)) terminal.line(line);
+      if (health.secrets.length > 0) {
+        terminal.line('');
+        const rows = health.secrets.map((secret) => [
+          secret.name,
+          secret.state,
+          ...[secret.changed_at, secret.ends_at].map((at) => (at === null ? null : times.show(at))),
+        ]);
+        for (const line of formatTable(['SECRET', 'STATE', 'CHANGED', 'ENDS'], rows)) terminal.line(line);
+      }
       if (health.replies.length > 0) {
         terminal.line('');
         const rows = health.replies.map((reply) => [

@@ -14,6 +14,18 @@ export const partnerHealthSchema = z
       rate_per_second: z.number().nullable().describe('Over all workers; null: no limit.'),
       concurrency: z.number().describe('Of one worker.'),
     }),
+    secrets: z
+      .array(
+        z.object({
+          name: z.string(),
+          changed_at: z.string().nullable().describe('Since when the store has this version.'),
+          ends_at: z.string().nullable().describe('Of a certificate.'),
+          state: z
+            .enum(['ok', 'unavailable', 'unknown'])
+            .describe('`unknown`: the store did not answer within a second.'),
+        }),
+      )
+      .describe('That its definition names; never what is in them.'),
     last_call_at: z.string().nullable().describe('To the minute, of the last 90 days; null: never called.'),
     breakers: z
       .array(

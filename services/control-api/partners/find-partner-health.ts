@@ -1,8 +1,11 @@
 /** A partner's calls of a window from what workers reported by minute, their breakers, and the records that wait for it. */
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { durationAt } from '#shared/partners/call-durations.ts';
 import { callsPartner } from '#shared/partners/calls-partner.ts';
+import { lookAtSecrets } from '#shared/partners/look-at-secrets.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { PARTNER_BREAKER_OPEN, PARTNER_PAUSED } from '#shared/steps/step-outcome.ts';
 import { findPartnerControl } from './find-partner-control.ts';
 
@@ -19,7 +22,7 @@ export async function findPartnerHealth(
   sql: Sql,
   { tenant, name }: PartnerName,
   windowMs: number,
-  viewer: string | null,
+  { viewer, secrets }: { readonly viewer: string | null; readonly secrets: SecretStore },
 ): Promise<PartnerHealth | undefined> {
   const control = await findPartnerControl(sql, { tenant, name }, viewer);
   if (control === undefined) return undefined;
@@ -55,8 +58,8 @@ export async function findPartnerHealth(
           AND (j.wait_reason IN (${PARTNER_PAUSED}, ${PARTNER_BREAKER_OPEN}) OR j.open_records > 0)
           AND ${callsPartner(sql, sql`v.definition`, name)}
         LIMIT ${MOST_JOBS}) AS held`,
-    sql<{ limits: PartnerHealth['limits']; last_call_at: string | null }[]>`
-      SELECT jsonb_build_object('rate_per_second', definition #> '{limits,ratePerSecond}',
+    sql<{ definition: unknown; limits: PartnerHealth['limits']; last_call_at: string | null }[]>`
+      SELECT definition, jsonb_build_object('rate_per_second', definition #> '{limits,ratePerSecond}',
           'concurrency', coalesce((definition #>> '{limits,concurrency}')::int, 0)) AS limits,
         (SELECT ${utc(sql, 'max(minute)')} FROM partner_minutes m WHERE m.tenant_id = p.tenant_id AND m.partner = p.name) AS last_call_at
       FROM partners p WHERE p.tenant_id = ${tenant} AND p.name = ${name}`,
@@ -68,6 +71,7 @@ export async function findPartnerHealth(
     window_seconds: Math.round(seconds),
     control,
     limits: facts?.limits ?? { rate_per_second: null, concurrency: 0 },
+    secrets: await secretsOf(facts?.definition, secretsOfTenant(secrets, tenant)),
     last_call_at: facts?.last_call_at ?? null,
     breakers: [...breakers],
     calls: {
@@ -81,6 +85,12 @@ export async function findPartnerHealth(
     held_up: heldUp ?? { jobs: 0, oldest_since: null },
     waiting: waiting ?? { records: 0, oldest_since: null },
   };
+}
+
+async function secretsOf(definition: unknown, secrets: SecretStore): Promise<PartnerHealth['secrets']> {
+  const parsed = partnerDocumentSchema.safeParse(definition);
+  const seen = parsed.success ? await lookAtSecrets(parsed.data, secrets) : [];
+  return seen.map(({ name, changedAt, endsAt, state }) => ({ name, changed_at: changedAt, ends_at: endsAt, state }));
 }
 
 function utc(sql: Sql, column: string) {

@@ -3,12 +3,16 @@ import { z } from 'zod';
 import { partnerHealthSchema } from '#shared/api/partner-health.ts';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { tenantField, textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
 import { findPartnerHealth } from './find-partner-health.ts';
 
-export function handlePartnerHealth(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): void {
+export function handlePartnerHealth(
+  app: ApiServer,
+  { sql, secrets }: Pick<ApiParts, 'sql'> & { readonly secrets: SecretStore },
+): void {
   app.get(
     '/api/v1/partners/:tenant/:name/health',
     {
@@ -31,7 +35,9 @@ export function handlePartnerHealth(app: ApiServer, { sql }: Pick<ApiParts, 'sql
       const { tenant, name } = request.params;
       const { tenantId } = callerOf(request);
       const isOwn = tenantId === null || tenantId === tenant;
-      const health = isOwn ? await findPartnerHealth(sql, { tenant, name }, request.query.window, tenantId) : undefined;
+      const health = isOwn
+        ? await findPartnerHealth(sql, { tenant, name }, request.query.window, { viewer: tenantId, secrets })
+        : undefined;
       if (health === undefined) throw new LongshoreError('NOT_FOUND', 'Partner not found');
       return health;
     },

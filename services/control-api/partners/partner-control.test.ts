@@ -7,6 +7,7 @@ import type { PartnerControlView, PartnerTest } from '#shared/api/partner-contro
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
@@ -32,7 +33,12 @@ beforeAll(async () => {
   baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   api = await startTestApi({
     partnerGuard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
-    secrets: { read: async () => ({ text: SECRET, version: '1' }) },
+    secrets: {
+      read: async (name) => {
+        if (name.endsWith('missing')) throw unavailableSecret('It is not there.');
+        return { text: SECRET, version: '1', changedAt: '2026-01-02T03:04:05.000Z' };
+      },
+    },
   });
   url = await api.app.listen({ host: '127.0.0.1', port: 0 });
   await seedTenant(api.sql);
@@ -173,6 +179,16 @@ test.each([
   const [status, tested] = await post<PartnerTest>('test');
   expect(status).toBe(200);
   expect(tested).toMatchObject({ ok: false, http_status: null, cause });
+});
+
+test('the health has the age of each secret, whether it can be read, and nothing of it', async () => {
+  await apply({ auth: { type: 'static', header: 'x-key', prefix: '', secret: 'key' }, tls: { authority: 'missing' } });
+  const found = await health(api.keys.acme);
+  expect(found.secrets).toEqual([
+    { name: 'key', changed_at: '2026-01-02T03:04:05.000Z', ends_at: null, state: 'ok' },
+    { name: 'missing', changed_at: null, ends_at: null, state: 'unavailable' },
+  ]);
+  expect(JSON.stringify(found)).not.toContain(SECRET);
 });
 
 test('a redirect is not followed', async () => {

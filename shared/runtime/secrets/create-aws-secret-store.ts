@@ -169,9 +169,9 @@ async function tenantSession(role: string, tenant: string): Promise<SecretsManag
 }
 
 function readReply(name: string, reply: GetSecretValueCommandOutput): Secret {
-  const { SecretString, SecretBinary, VersionId } = reply;
+  const { SecretString, SecretBinary, VersionId, CreatedDate } = reply;
   const whole = SecretString ?? (SecretBinary === undefined ? '' : Buffer.from(SecretBinary).toString('utf8'));
   const text = whole.replace(/\r?\n$/, '');
   if (text === '' || VersionId === undefined) throw unavailableSecret(`The secret ${name} is empty.`);
-  return { text, version: VersionId };
+  return { text, version: VersionId, changedAt: CreatedDate?.toISOString() };
 }

@@ -52,7 +52,7 @@ async function readSecret(path: string, name: string): Promise<Secret> {
       throw unavailableSecret(`The secret ${name} is empty or over ${LARGEST_SECRET_BYTES} bytes.`);
     }
     const text = (await file.readFile('utf8')).replace(/\r?\n$/, '');
-    return { text, version: versionOf(facts) };
+    return { text, version: versionOf(facts), changedAt: facts.mtime.toISOString() };
   } finally {
     await file.close();
   }

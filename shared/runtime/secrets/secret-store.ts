@@ -7,6 +7,8 @@ export interface Secret {
   readonly text: string;
   /** Another one after each rotation: what was derived from the secret is made again then. */
   readonly version: string;
+  /** Since when the store has this version, ISO 8601; undefined where it does not say so. */
+  readonly changedAt?: string | undefined;
 }
 
 export interface SecretStore {

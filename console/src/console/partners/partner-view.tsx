@@ -11,6 +11,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
+import { CertificateEnd } from '../remotes/certificate-end.tsx';
 import { PartnerSwitches } from './partner-switches.tsx';
 
 const REFETCH_MS = 5_000;
@@ -67,7 +68,7 @@ export default function PartnerView() {
 }
 
 function Numbers({ health }: { readonly health: PartnerHealth }) {
-  const { calls, waiting, replies, breakers, limits, held_up: heldUp, customer_id: tenant, name } = health;
+  const { calls, waiting, replies, breakers, limits, secrets, held_up: heldUp, customer_id: tenant, name } = health;
   const took = (ms: number | null) => (ms === null ? '–' : durationText(ms));
   return (
     <>
@@ -110,6 +111,24 @@ function Numbers({ health }: { readonly health: PartnerHealth }) {
             countText(reply.calls),
           ])}
         />
+      )}
+      {secrets.length > 0 && (
+        <>
+          <h2>Secrets</h2>
+          <Table
+            headings={['Secret', 'State', 'Changed', 'Certificate ends']}
+            rows={secrets.map((secret) => [
+              secret.name,
+              <StateBadge key="state" state={secret.state} />,
+              secret.changed_at === null ? (
+                '–'
+              ) : (
+                <Time key="changed" at={secret.changed_at} tenant={tenant} isRelative />
+              ),
+              secret.ends_at === null ? '–' : <CertificateEnd key="ends" at={secret.ends_at} tenant={tenant} />,
+            ])}
+          />
+        </>
       )}
       <h2>Breakers</h2>
       {breakers.length === 0 ? (
