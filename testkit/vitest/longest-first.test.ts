@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { weightOf } from './longest-first.ts';
+import LONG_FILES from './long-files.json' with { type: 'json' };
+import { orderOf, weightOf } from './longest-first.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'longshore-weights-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -39,4 +40,17 @@ test('modules that import each other are weighed once', () => {
   write('testkit/two.ts', ["import { one } from './one.ts';"], 1_000);
   const circular = write('shared/circular.long.test.ts', ["import { one } from '#testkit/one.ts';"]);
   expect(weightOf(root, circular)).toBeLessThan(2_500);
+});
+
+test('files whose time is known begin, by their time, and the others follow by their weight', () => {
+  const [long, longer] = ['long', 'longer'].map((name) => write(`shared/${name}.long.test.ts`, []));
+  const [light, heavy] = [0, 9_000].map((length) => write(`shared/of-${length}.long.test.ts`, [], length));
+  const tests = [light, heavy, long, longer].map(String);
+  const seconds = { 'shared/long.long.test.ts': 20, 'shared/longer.long.test.ts': 300 };
+  expect(orderOf(root, tests, seconds)).toEqual([longer, long, heavy, light]);
+});
+
+test('every file whose time is written down exists', () => {
+  const repository = join(import.meta.dirname, '../..');
+  expect(Object.keys(LONG_FILES).filter((file) => !existsSync(join(repository, file)))).toEqual([]);
 });

@@ -1,12 +1,13 @@
 /**
  * Which file of a project begins first: the longest, so that none is left alone at the end while the other workers have nothing to do.
  *
- * What a run before it took is known to vitest. A fresh clone has had none: there a long file is judged by its text and by that of the checks
- * and beds it imports, since the shortest of them (`interleaving.long.test.ts` has four lines) are among those that take longest.
+ * What a run before it took is known to vitest. A fresh clone has had none: there the files of `long-files.json` begin, with the seconds that
+ * they took on two quiet cores, and of the others a long file is judged by its text and by that of the checks and beds it imports.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { sep } from 'node:path';
+import { relative, sep } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import LONG_FILES from './long-files.json' with { type: 'json' };
 import { importsOf, type ProjectName, resolveOwn } from './test-projects.ts';
 
 const LONG: ProjectName = 'long';
@@ -18,10 +19,29 @@ export default class LongestFirst extends BaseSequencer {
     const long = sorted.filter(({ project }) => project.name === LONG);
     if (!long.some(isUnknown)) return sorted;
     const { root } = this.ctx.config;
-    const weights = new Map(long.map((file) => [file, weightOf(root, file.moduleId)]));
-    long.sort((one, other) => (weights.get(other) ?? 0) - (weights.get(one) ?? 0));
+    const order = orderOf(
+      root,
+      long.map(({ moduleId }) => moduleId),
+    );
+    long.sort((one, other) => order.indexOf(one.moduleId) - order.indexOf(other.moduleId));
     return sorted.map((file) => (file.project.name === LONG ? (long.shift() ?? file) : file));
   }
+}
+
+/** The longest first. */
+export function orderOf(
+  root: string,
+  tests: readonly string[],
+  seconds: Readonly<Record<string, number>> = LONG_FILES,
+) {
+  const keys = new Map(
+    tests.map((test) => [test, [seconds[relative(root, test)] ?? 0, weightOf(root, test)] as const]),
+  );
+  return tests.toSorted((one, other) => {
+    const [longer, heavier] = keys.get(one) ?? [0, 0];
+    const [otherLonger, otherHeavier] = keys.get(other) ?? [0, 0];
+    return otherLonger - longer || otherHeavier - heavier;
+  });
 }
 
 /** Characters of a test and of everything under `test/` and `testkit/` that it imports, however far away. */
