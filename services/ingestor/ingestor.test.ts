@@ -38,7 +38,7 @@ let tests = 0;
 
 beforeAll(async () => {
   [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
-  sql = connectDatabase({ ...databaseConfig(), DATABASE_POOL_MAX: 2 }, 'ingestor-test');
+  sql = connectDatabase({ ...databaseConfig(), DATABASE_POOL_MAX: 2 }, 'ingestor-test', { keepsPlans: true });
   await applyTenants(sql, ['acme', 'plain'].map(tenant), 'test');
   await applyTenants(sql, [{ ...tenant('urgent'), priority: 'platinum' }], 'test');
   await applySftpUser(sql, { username: 'acme-user', tenantId: 'acme', publicKey: 'k', homePrefix: 'acme/' }, 'test');

@@ -50,6 +50,7 @@ beforeAll(async () => {
   sql = connectDatabase(
     { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'router-test',
+    { keepsPlans: true },
   );
 });
 

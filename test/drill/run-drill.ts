@@ -204,7 +204,7 @@ class Drill {
   }
 
   async #check(when: string, { sql }: ConnectedHome, isAtRest = true): Promise<void> {
-    for (const { rule, rows } of await findRowViolations(sql, { isAtRest }))
+    for (const { rule, rows } of await findRowViolations(sql, { isAtRest, hasManyRows: true }))
       this.#violations.push({ rule: `${when}: ${rule}`, rows });
   }
 

@@ -151,7 +151,7 @@ async function soak(options: Soak): Promise<SoakReport> {
     const killed = await breakThingsForAMinute(options, minute);
     kills[killed] = (kills[killed] ?? 0) + 1;
     if (minute % CHECK_MINUTES !== 0 && minute !== minutes) continue;
-    note(minute, await findRowViolations(fleet.sql, { isAtRest: false }));
+    note(minute, await findRowViolations(fleet.sql, { isAtRest: false, hasManyRows: true }));
     await settle(options, load);
     note(minute, await untilNothingFound(() => (minute === minutes ? findAll(fleet, load) : findAtRest(fleet))));
     if (minute < minutes) load.resume();
@@ -199,7 +199,7 @@ async function settle({ fleet, proxy }: Soak, load: SoakLoad): Promise<void> {
 async function findAtRest(fleet: TestFleet): Promise<Violation[]> {
   return [
     ...(await findMessageViolations(fleet, HIDDEN_MESSAGES_MS)),
-    ...(await findRowViolations(fleet.sql, { isAtRest: true })),
+    ...(await findRowViolations(fleet.sql, { isAtRest: true, hasManyRows: true })),
     ...(await findNoticeViolations(fleet)),
     ...(await findRecordViolations(fleet)),
     ...(await findUncompleted(fleet)),

@@ -45,6 +45,7 @@ export function connectTestDatabase(url: string): Sql {
   return connectDatabase(
     { DATABASE_URL: url, DATABASE_POOL_MAX: 4, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'engine-test',
+    { keepsPlans: true },
   );
 }
 

@@ -25,7 +25,7 @@ export async function startSweeperTestBed() {
     DATABASE_PREPARE: true,
     DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
   };
-  const sql = connectDatabase(connection, 'sweeper-test');
+  const sql = connectDatabase(connection, 'sweeper-test', { keepsPlans: true });
   return {
     sql,
     /** For connections of a test's own. */

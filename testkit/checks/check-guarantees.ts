@@ -26,7 +26,7 @@ const QUEUES_TIMEOUT_MS = 60_000;
 
 export async function checkGuarantees(fleet: TestFleet, options: CheckGuaranteesOptions = {}): Promise<Violation[]> {
   const inQueues = await findMessageViolations(fleet, options.queuesTimeoutMs ?? QUEUES_TIMEOUT_MS);
-  const inRows = await findRowViolations(fleet.sql, { isAtRest: true });
+  const inRows = await findRowViolations(fleet.sql, { isAtRest: true, hasManyRows: true });
   const inBuckets = await findBucketViolations(fleet, { known: new Map(), staying: new Set(), ...options });
   const inNotices = await findNoticeViolations(fleet);
   const inRecords = await findRecordViolations(fleet);

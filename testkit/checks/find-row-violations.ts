@@ -177,11 +177,22 @@ function asOneStatement(rules: Readonly<Record<string, string>>): string {
 
 const STATEMENTS = { inFlight: asOneStatement(ALWAYS), atRest: asOneStatement({ ...ALWAYS, ...AT_REST }) };
 
-/** Runs every rule, those for rest only when `isAtRest`. Resolves to the rules that are broken. */
-export async function findRowViolations(sql: Sql, options: { readonly isAtRest: boolean }): Promise<Violation[]> {
-  const statement = options.isAtRest ? STATEMENTS.atRest : STATEMENTS.inFlight;
-  // Prepared, since planning costs more than running.
-  const found = await sql.unsafe<{ rule: string; broken: Record<string, unknown> }[]>(statement, [], { prepare: true });
+/** `unsafe` prepares nothing that has no parameters; a template is prepared. */
+const asTemplate = (text: string): TemplateStringsArray => Object.assign([text], { raw: [text] });
+const PREPARED = { inFlight: asTemplate(STATEMENTS.inFlight), atRest: asTemplate(STATEMENTS.atRest) };
+
+export interface RowChecks {
+  /** Also the rules for rest. */
+  readonly isAtRest: boolean;
+  /** Of tables that grow by thousands of rows between two calls: planned each time, which else costs ten times what running does. */
+  readonly hasManyRows?: boolean;
+}
+
+/** Runs every rule. Resolves to the rules that are broken. */
+export async function findRowViolations(sql: Sql, { isAtRest, hasManyRows }: RowChecks): Promise<Violation[]> {
+  type Found = { rule: string; broken: Record<string, unknown> };
+  const moment = isAtRest ? 'atRest' : 'inFlight';
+  const found = hasManyRows ? await sql.unsafe<Found[]>(STATEMENTS[moment]) : await sql<Found[]>(PREPARED[moment]);
   return [...Map.groupBy(found, ({ rule }) => rule)].map(([rule, each]) => ({
     rule,
     rows: each.map(({ broken }) => broken),

@@ -33,6 +33,7 @@ export function useTwoTransactions(prepare: (observer: Sql) => Promise<void>): T
         DATABASE_STATEMENT_TIMEOUT_MS: 20_000,
       },
       name,
+      { keepsPlans: true },
     );
   function connectBoth(): void {
     first = connect('first', 1);

@@ -25,13 +25,21 @@ export async function createKeptScene(sql: Sql, tables: readonly string[]): Prom
     tables
       .map((table) => `INSERT INTO ${to}.${table} (${columns(table)}) SELECT ${columns(table)} FROM ${from}.${table}`)
       .join('; ');
-  await sql.unsafe(
-    `CREATE SCHEMA scene; ${tables.map((table) => `CREATE TABLE scene.${table} AS TABLE ${table}`).join('; ')}`,
-  );
+  // In functions, whose statements are planned once a connection.
+  const made = (name: string, ...statements: readonly string[]) =>
+    `CREATE FUNCTION scene.${name}() RETURNS void LANGUAGE plpgsql AS $$ BEGIN ${statements.join('; ')}; END $$`;
+  const parts = [
+    'CREATE SCHEMA scene',
+    ...tables.map((table) => `CREATE TABLE scene.${table} AS TABLE ${table}`),
+    made('clear', emptied('public')),
+    made('keep', emptied('scene'), copied('public', 'scene')),
+    made('restore', emptied('public'), copied('scene', 'public')),
+  ];
+  await sql.unsafe(parts.join(';\n'));
   return {
-    clear: () => sql.unsafe(emptied('public')),
-    keep: () => sql.unsafe(`${emptied('scene')}; ${copied('public', 'scene')}`),
-    restore: () => sql.unsafe(`${emptied('public')}; ${copied('scene', 'public')}`),
+    clear: () => sql`SELECT scene.clear()`,
+    keep: () => sql`SELECT scene.keep()`,
+    restore: () => sql`SELECT scene.restore()`,
   };
 }
 

@@ -18,6 +18,7 @@ export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4 } = {}
         DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
       },
       'test',
+      { keepsPlans: true },
     );
     assign(sql);
   });
