@@ -3,8 +3,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
-/** To be called before the file's own hooks, which may use the pool. */
-export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4 } = {}): void {
+/** To be called before the file's own hooks, which may use the pool. It keeps plans, as the pools of workers do and that of the control API does not. */
+export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4, keepsPlans = true } = {}): void {
   let database: TestDatabase;
   let sql: Sql;
 
@@ -18,7 +18,7 @@ export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4 } = {}
         DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
       },
       'test',
-      { keepsPlans: true },
+      { keepsPlans },
     );
     assign(sql);
   });

@@ -12,7 +12,7 @@ useTestDatabase(
   (given) => {
     sql = given;
   },
-  { poolMax: 1 },
+  { poolMax: 1, keepsPlans: false },
 );
 
 beforeAll(async () => {
