@@ -15,9 +15,12 @@ import { storeMailEvents } from './store-mail-events.ts';
 import { findSuppressions, importSuppressions, suppress } from './suppression-store.ts';
 
 let sql: Sql;
-useTestDatabase((connected) => {
-  sql = connected;
-});
+useTestDatabase(
+  (connected) => {
+    sql = connected;
+  },
+  { poolMax: 1 },
+);
 
 const SENDER = {
   ...{ kind: 'sender', tenant: TEST_TENANT, name: 'bills', from: 'Acme <bills@acme.example>', transport: 'ses' },

@@ -9,9 +9,12 @@ import { findSuppressions, findUnsubscribe, undoUnsubscribe, unsubscribe } from 
 import type { Unsubscribe } from './unsubscribe-token.ts';
 
 let sql: Sql;
-useTestDatabase((connected) => {
-  sql = connected;
-});
+useTestDatabase(
+  (connected) => {
+    sql = connected;
+  },
+  { poolMax: 1 },
+);
 
 const ADDRESS = 'ada@example.com';
 const at = { tenantId: TEST_TENANT, address: ADDRESS };

@@ -8,9 +8,12 @@ import { takePlace } from './delivery-places.ts';
 
 let sql: Sql;
 
-useTestDatabase((opened) => {
-  sql = opened;
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 1 },
+);
 
 beforeEach(async () => {
   await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox', 'delivery_places');

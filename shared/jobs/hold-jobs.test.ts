@@ -23,7 +23,7 @@ let delivered = 0;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  sql = connectTestDatabase(database.url);
+  sql = connectTestDatabase(database.url, { poolMax: 1 });
 });
 
 afterAll(async () => {

@@ -1,5 +1,5 @@
 /**
- * What each clock reads for one batch when 50,000 of what it looks for are due at once, as PostgreSQL counted it: no table whole, and rows for
+ * What each clock reads for one batch when 20,000 of what it looks for are due at once, as PostgreSQL counted it: no table whole, and rows for
  * its batch alone, with plans made for the batch and with plans that are kept for every batch.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ import { leaseOutbox } from './outbox.ts';
 let database: TestDatabase;
 let sql: Sql;
 
-const MANY = 50_000;
+const MANY = 20_000;
 const BATCH = 50;
 /** For a batch of 50, with what it joins and writes. */
 const MOST_ROWS = 3_000;
@@ -59,7 +59,7 @@ beforeAll(async () => {
       archived_at, archive_bucket, archive_key, finished_at, created_at)
     SELECT ${id(sql, 1)}, 'acme', 'test-landing', 'acme/inbound/' || n, 'v', 'file-' || n, 100, n, 's3', now(), 'acme/inbound', n, 'COMPLETED',
       now(), 'test-archive', n, now(), now() - n * interval '1 second' FROM ${numbers}`;
-  // Those up to 25,000 have ended, the others wait for their records.
+  // Those up to 10,000 have ended, the others wait for their records.
   await sql`
     INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue, open_records,
       wait_reason, next_action_at, finished_at, created_at)

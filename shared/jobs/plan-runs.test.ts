@@ -9,9 +9,12 @@ import { planRuns } from './plan-runs.ts';
 
 let sql: Sql;
 
-useTestDatabase((opened) => {
-  sql = opened;
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 1 },
+);
 
 beforeEach(async () => {
   await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');

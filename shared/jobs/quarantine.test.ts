@@ -25,7 +25,7 @@ let released: boolean[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  sql = connectTestDatabase(database.url);
+  sql = connectTestDatabase(database.url, { poolMax: 1 });
 });
 afterAll(async () => {
   await sql.end({ timeout: 5 });

@@ -13,7 +13,7 @@ let database: TestDatabase;
 let sql: Sql;
 beforeAll(async () => {
   database = await createTestDatabase();
-  sql = connectTestDatabase(database.url);
+  sql = connectTestDatabase(database.url, { poolMax: 1 });
 });
 afterAll(async () => {
   await sql.end({ timeout: 5 });

@@ -26,9 +26,12 @@ import { wakeJobs } from './wake-jobs.ts';
 
 let sql: Sql;
 
-useTestDatabase((opened) => {
-  sql = opened;
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 1 },
+);
 
 beforeEach(async () => {
   await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox', 'dead_letters');

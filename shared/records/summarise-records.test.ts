@@ -6,9 +6,12 @@ import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { summariseByErrors, summariseRecords } from './summarise-records.ts';
 
 let sql: Sql;
-useTestDatabase((connected) => {
-  sql = connected;
-});
+useTestDatabase(
+  (connected) => {
+    sql = connected;
+  },
+  { poolMax: 1 },
+);
 let jobId: string;
 
 beforeEach(async () => {

@@ -41,9 +41,9 @@ export interface TestRunnerOptions {
   readonly lateReplicas?: JobRunnerOptions['lateReplicas'];
 }
 
-export function connectTestDatabase(url: string): Sql {
+export function connectTestDatabase(url: string, { poolMax = 4 } = {}): Sql {
   return connectDatabase(
-    { DATABASE_URL: url, DATABASE_POOL_MAX: 4, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
+    { DATABASE_URL: url, DATABASE_POOL_MAX: poolMax, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'engine-test',
     { keepsPlans: true },
   );

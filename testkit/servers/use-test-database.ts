@@ -3,7 +3,10 @@ import { afterAll, beforeAll } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
-/** To be called before the file's own hooks, which may use the pool. It keeps plans, as the pools of workers do and that of the control API does not. */
+/**
+ * To be called before the file's own hooks, which may use the pool. Where statements run one after another a pool of one is enough: each
+ * connection plans each statement. It keeps plans, as the pools of workers do and that of the control API does not.
+ */
 export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4, keepsPlans = true } = {}): void {
   let database: TestDatabase;
   let sql: Sql;
