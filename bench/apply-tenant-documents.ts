@@ -1,6 +1,7 @@
 /** A tenant with its partners and routes, put into a fleet's database as an operator's `apply` would. */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyDefinition, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 
 export async function applyTenantDocuments(sql: Sql, tenantId: string, text: string): Promise<void> {

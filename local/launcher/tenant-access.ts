@@ -10,7 +10,8 @@ import type { TenantAccess } from '#local/launcher/endpoints.ts';
 import { ensureSshKey, writeSecret } from '#local/launcher/keys.ts';
 import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser } from '#shared/definitions/apply-sftp-users.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { type TenantDocument, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 
 /** A tenant as a route file describes it; whatever is absent takes that schema's default. */

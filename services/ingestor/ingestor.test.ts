@@ -10,7 +10,8 @@ import {
   uploadFailed,
 } from '#local/sftp/transfer-event.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser } from '#shared/definitions/apply-sftp-users.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
-import { applyDefinition, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { controlPartner } from '#shared/partners/control-partner.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { uploadFailed } from '#local/sftp/transfer-event.ts';
-import { applySftpUser } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser } from '#shared/definitions/apply-sftp-users.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';

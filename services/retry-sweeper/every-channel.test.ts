@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { CHANNEL_KINDS, type ChannelKind, channelSchema } from '#shared/definitions/notify-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { retryNotices } from '#shared/notices/notice-transitions.ts';

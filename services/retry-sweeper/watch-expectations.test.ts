@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyDefinition, applyTenants, removeDefinitions } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, removeDefinitions } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { definitionHash } from '#shared/definitions/definition-hash.ts';
 import { expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';

@@ -3,7 +3,8 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } 
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { WEEKDAYS } from '#shared/definitions/calendar-schema.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';

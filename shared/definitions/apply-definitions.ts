@@ -1,7 +1,7 @@
 /**
- * Applies tenants, partners, external stores and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
- * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner or
- * a store only the present definition is kept and counts, for work under way too: its version says that it changed.
+ * Applies and removes routes, partners, external stores and the other kinds. A route whose definition did not change keeps its version, so applying a
+ * file twice is harmless; a changed one becomes the next version, and files routed before stay on the version they were given. Of the others only
+ * the present definition is kept and counts, for work under way too: its version says that it changed.
  *
  * Channels that a definition tells of (`notify`) are written with it; those that it no longer has go, with what they were to be told.
  *
@@ -9,41 +9,17 @@
  *
  * The text of a definition is kept with its version. Another text of the same definition (a comment, another order) replaces the text of that version.
  *
- * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied` and of the other kinds likewise, `route.applied` where the definition or its
- * text changed; `partner.removed` likewise.
+ * Events: `route.applied`, `partner.applied`, `store.applied` and of the other kinds likewise, where the definition or its text changed;
+ * `partner.removed` likewise.
  */
-import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
-import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
-import type { PortalLook } from '#shared/definitions/portal-schema.ts';
-import type { Retention } from '#shared/definitions/retention-schema.ts';
-import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
-import type { TenantSignIn } from '#shared/definitions/sign-in-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { dateFilesAgain } from '#shared/retention/redate-files.ts';
 import { applyChannels } from './apply-channels.ts';
-
-export interface TenantDefinition {
-  readonly id: string;
-  readonly name: string;
-  readonly timeZone: string;
-  readonly homeRegion: string | null;
-  /** `standard` when absent. */
-  readonly priority?: Lane | undefined;
-  readonly ignoreGlobs: readonly string[];
-  /** How its people sign in; by mail when absent. */
-  readonly signIn?: TenantSignIn | undefined;
-  /** How the portal looks for them; like Longshore's when absent. */
-  readonly portal?: PortalLook | undefined;
-  /** Whom to tell of what; nobody when absent. */
-  readonly notify?: readonly ChannelDefinition[];
-  /** For how long its finished files are kept; the default when absent. */
-  readonly retention?: Retention | undefined;
-}
 
 export interface DefinitionRow {
   readonly tenantId: string;
@@ -79,48 +55,6 @@ export interface AppliedRoute {
   readonly name: string;
   readonly version: number;
   readonly isNew: boolean;
-}
-
-export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[], actor: string): Promise<void> {
-  const channels = tenants.flatMap(({ id, notify = [] }) =>
-    notify.map((channel) => ({ tenantId: id, route: '', channel })),
-  );
-  await sql`
-    WITH input AS (
-      SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
-        id text, name text, "timeZone" text, "homeRegion" text, priority text, "ignoreGlobs" jsonb, "signIn" jsonb, portal jsonb, retention jsonb)),
-    applied AS (
-      INSERT INTO tenants AS t (id, name, time_zone, home_region, priority, ignore_globs, sign_in, portal, retention)
-      SELECT id, name, "timeZone", "homeRegion", coalesce(priority, 'standard'), ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", portal, retention
-      FROM input ORDER BY id
-      ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-        home_region = excluded.home_region, priority = excluded.priority, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in,
-        portal = excluded.portal, retention = excluded.retention
-      RETURNING t.*, old.id IS NOT NULL AND old.retention IS DISTINCT FROM t.retention AS is_kept_otherwise,
-        CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
-        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'priority', old.priority,
-        'ignore', old.ignore_globs, 'signIn', old.sign_in, 'portal', ${withoutLogo(sql, sql`old.portal`)}, 'retention', old.retention) END AS before),
-    judged AS (
-      SELECT *, jsonb_build_object(
-        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'priority', priority, 'ignore', ignore_globs, 'signIn', sign_in,
-        'portal', ${withoutLogo(sql, sql`portal`)}, 'retention', retention) AS after FROM applied),
-    ${dateFilesAgain(sql, sql`SELECT id AS tenant_id FROM applied WHERE is_kept_otherwise`)},
-    channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
-    ${applyChannels(sql, channels)},
-    event AS (
-      SELECT 'tenant.applied' AS type, id AS tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_strip_nulls(jsonb_build_object('name', name, 'before', CASE WHEN before <> after THEN before END,
-          'after', CASE WHEN before <> after THEN after END)) AS detail, '{events}'::text[] AS topics
-      FROM judged),
-    ${recordEvents(sql, actor)}
-    SELECT 1`;
-}
-
-/** For the audit, which is kept for years: of a logo its SHA-256. */
-function withoutLogo(sql: Sql, portal: ReturnType<Sql>) {
-  return sql`CASE WHEN ${portal} ? 'logo'
-    THEN jsonb_set(${portal}, '{logo}', to_jsonb('sha256:' || encode(sha256(convert_to(${portal} ->> 'logo', 'UTF8')), 'hex')))
-    ELSE ${portal} END`;
 }
 
 /**
@@ -349,74 +283,6 @@ export async function removeDefinitions(
       SELECT ${`${kind}.removed`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object(${kind}::text, name, 'version', ${version}, 'reason', ${reason ?? null}::text)) AS detail,
         '{events}'::text[] AS topics
-      FROM removed),
-    ${recordEvents(sql, actor)}
-    SELECT 1`;
-}
-
-export interface SftpUser {
-  readonly username: string;
-  readonly tenantId: string;
-  /** OpenSSH form, `ssh-ed25519 AAAA...`; several have a line each. */
-  readonly publicKey: string;
-  /** Prefix in the landing bucket, ending in `/`. */
-  readonly homePrefix: string;
-  /** Those of `publicKey`, where some have times. */
-  readonly keys?: readonly DeclaredKey[];
-  /** Whether the tenant's file has it, so that it goes when the file no longer does; true when absent. */
-  readonly isDeclared?: boolean;
-}
-
-/** A user that was removed is back; one that an operator disabled stays so. Event: `sftp-user.applied`. */
-export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Promise<void> {
-  const dated = (user.keys ?? [])
-    .filter(({ validFrom, validUntil }) => validFrom !== undefined || validUntil !== undefined)
-    .map(({ key, ...times }) => ({ key: keyOfLine(key), fingerprint: fingerprintOf(key), ...times }));
-  await sql`
-    WITH applied AS (
-      INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix, is_declared)
-      VALUES (${user.username}, ${user.tenantId}, ${user.publicKey}, ${user.homePrefix}, ${user.isDeclared ?? true})
-      ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key, home_prefix = excluded.home_prefix,
-        is_declared = excluded.is_declared, removed_at = NULL
-      WHERE sftp_users.tenant_id = excluded.tenant_id
-      RETURNING sftp_users.*, string_to_array(CASE WHEN old.public_key <> new.public_key THEN old.public_key END, E'\n') AS before,
-        string_to_array(CASE WHEN old.public_key <> new.public_key THEN new.public_key END, E'\n') AS after),
-    dated AS (
-      SELECT * FROM jsonb_to_recordset(${toJsonb(dated)}::text::jsonb) AS r(
-        key text, fingerprint text, "validFrom" timestamptz, "validUntil" timestamptz)),
-    timed AS (
-      INSERT INTO sftp_user_keys (username, public_key, fingerprint, label, valid_from, valid_until, is_declared, created_by)
-      SELECT a.username, d.key, d.fingerprint, '', d."validFrom", d."validUntil", true, ${actor} FROM applied a CROSS JOIN dated d
-      ORDER BY d.fingerprint
-      ON CONFLICT (username, fingerprint) DO UPDATE SET valid_from = excluded.valid_from, valid_until = excluded.valid_until,
-        is_declared = true),
-    untimed AS (
-      DELETE FROM sftp_user_keys k USING applied a
-      WHERE k.username = a.username AND k.is_declared AND k.revoked_at IS NULL
-        AND NOT EXISTS (SELECT FROM dated d WHERE d.fingerprint = k.fingerprint)),
-    event AS (
-      SELECT 'sftp-user.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_strip_nulls(jsonb_build_object('username', username, 'before', before, 'after', after)) AS detail,
-        '{events}'::text[] AS topics
-      FROM applied),
-    ${recordEvents(sql, actor)}
-    SELECT 1`;
-}
-
-/** Removes the users that the tenant's file no longer has. Event: `sftp-user.removed`. */
-export async function removeOtherSftpUsers(
-  sql: Sql,
-  { tenantId, kept }: { readonly tenantId: string; readonly kept: readonly string[] },
-  actor: string,
-): Promise<void> {
-  await sql`
-    WITH removed AS (
-      UPDATE sftp_users SET removed_at = now()
-      WHERE tenant_id = ${tenantId} AND is_declared AND removed_at IS NULL AND username <> ALL(${[...kept]}::text[])
-      RETURNING *),
-    event AS (
-      SELECT 'sftp-user.removed' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics
       FROM removed),
     ${recordEvents(sql, actor)}
     SELECT 1`;

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { claimPorts, portsFrom } from '#local/ports.ts';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
-import { applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';

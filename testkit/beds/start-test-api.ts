@@ -12,7 +12,7 @@ import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
-import { applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { bucketNames, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';

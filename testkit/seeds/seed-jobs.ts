@@ -1,7 +1,8 @@
 /** Rows for tests of transitions: a tenant with a route, settled files, routed jobs. */
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type ArrivedObject, registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';

@@ -1,7 +1,8 @@
 /** Rows for tests of whole jobs: a tenant with real route definitions, its files and their jobs. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { compileRoute } from '#shared/definitions/routes/compile-route.ts';
 import { newJob } from '#shared/jobs/new-job.ts';

@@ -1,7 +1,7 @@
 /** API keys: their roles, their ends, their successors, and who may manage which. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKey, findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
-import { applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { dataUrl, smallPng } from '#testkit/seeds/small-png.ts';
 

@@ -8,13 +8,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
-import {
-  applyDefinition,
-  applySftpUser,
-  applyTenants,
-  removeDefinitions,
-  removeOtherSftpUsers,
-} from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, removeDefinitions } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser, removeOtherSftpUsers } from '#shared/definitions/apply-sftp-users.ts';
+import { applyTenants } from '#shared/definitions/apply-tenants.ts';
 import type { ParsedDocument, RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { declaredKeysOf, publicKeysOf, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
 import { compareTexts } from './compare-texts.ts';

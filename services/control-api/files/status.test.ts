@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { applyRoute, applySftpUser } from '#shared/definitions/apply-definitions.ts';
+import { applyRoute } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser } from '#shared/definitions/apply-sftp-users.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles } from '#shared/jobs/route-files.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';

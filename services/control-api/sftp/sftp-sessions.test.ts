@@ -8,7 +8,7 @@ import {
   uploadCompleted,
   uploadFailed,
 } from '#local/sftp/transfer-event.ts';
-import { applySftpUser } from '#shared/definitions/apply-definitions.ts';
+import { applySftpUser } from '#shared/definitions/apply-sftp-users.ts';
 import { LANDING_EVENTS, type SftpEvent } from '#shared/messages/landing-events.ts';
 import { decodeMessage } from '#shared/queue/define-message.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
