@@ -15,13 +15,12 @@ const dueSchema = z.looseObject({
 const expectationSchema = appliedSchema.extend({
   definition: z.looseObject({ match: z.array(z.string()), due: dueSchema }),
 });
-const calendarSchema = appliedSchema.extend({
-  definition: z.looseObject({
-    timeZone: z.string(),
-    weekdays: z.array(z.string()),
-    holidays: z.array(z.string()),
-  }),
+const daysSchema = z.looseObject({
+  timeZone: z.string(),
+  weekdays: z.array(z.string()),
+  holidays: z.array(z.string()),
 });
+const calendarSchema = appliedSchema.extend({ days: daysSchema });
 const occurrenceSchema = z.looseObject({
   occurrence_id: z.string(),
   customer_id: z.string(),
@@ -70,9 +69,9 @@ export function addExpectations(program: Command, cli: Cli): void {
     entry: calendarSchema,
     columns: {
       ...VERSION_COLUMN,
-      'TIME ZONE': ({ definition: { timeZone } }) => timeZone,
-      DAYS: ({ definition: { weekdays } }) => weekdays.join(' '),
-      'HOLIDAYS UNTIL': ({ definition: { holidays } }) => holidays.toSorted().at(-1) ?? 'none',
+      'TIME ZONE': ({ days: { timeZone } }) => timeZone,
+      DAYS: ({ days: { weekdays } }) => weekdays.join(' '),
+      'HOLIDAYS UNTIL': ({ days: { holidays } }) => holidays.toSorted().at(-1) ?? 'none',
       ...APPLIED_COLUMNS,
     },
   });

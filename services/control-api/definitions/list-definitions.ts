@@ -18,6 +18,7 @@ const definitionSchema = z.object({
     .nullable()
     .optional()
     .describe('Of partners: an operator paused it, or holds its breaker open.'),
+  days: z.unknown().optional().describe('Of calendars: the definition with the holidays that `holidaysFrom` read.'),
 });
 export type ListedDefinition = z.infer<typeof definitionSchema>;
 
@@ -70,6 +71,7 @@ export async function listDefinitions(
       applied_by: table.createdBy,
       applied_at: instantOf(table.updatedAt),
       ...(kind === 'partners' && { held: HELD }),
+      ...(kind === 'calendars' && { days: calendars.days }),
     })
     .from(table)
     .where(

@@ -85,6 +85,11 @@ test('are applied with their calendars, listed, and planned', async () => {
   expect((await list('/calendars')).calendars).toMatchObject([
     { name: 'workdays', definition: { weekdays: expect.any(Array) } },
   ]);
+  await api.sql`
+    UPDATE calendars SET definition = definition || '{"holidaysFrom": {}}', holidays_read = '["2031-01-01"]' WHERE name = 'workdays'`;
+  const [{ definition, days }] = (await list('/calendars')).calendars;
+  expect(days.holidays).toEqual([...definition.holidays, '2031-01-01']);
+  await api.sql`UPDATE calendars SET definition = definition - 'holidaysFrom' WHERE name = 'workdays'`;
   expect((await list('/expectations', api.keys.globex)).expectations).toEqual([]);
   await watch();
   const { occurrences, next_cursor } = await list('/occurrences?limit=2');
