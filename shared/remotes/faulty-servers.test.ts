@@ -60,6 +60,15 @@ const listing =
 
 const refused: FtpsScript[string] = ({ reply }) => reply(`502 ${SAID}`);
 
+/** Takes connections, and says nothing over them. */
+const silentPort: FtpsScript[string] = async ({ reply }) => {
+  const silent = createServer(() => {})
+    .listen(0, '127.0.0.1')
+    .unref();
+  await once(silent, 'listening');
+  reply(`229 Entering (|||${(silent.address() as AddressInfo).port}|)`);
+};
+
 type Row = [string, FtpsScript, (connection: RemoteConnection) => Promise<unknown>, string, object?];
 const ROWS: Row[] = [
   [
@@ -149,6 +158,20 @@ const ROWS: Row[] = [
     'REMOTE_UNREACHABLE',
   ],
   ['the same for an upload', { EPSV: ({ reply }) => reply('229 Entering (|||1|)') }, write, 'REMOTE_UNREACHABLE'],
+  ['a data port behind a firewall that drops', { EPSV: silentPort }, read, 'REMOTE_STALLED'],
+  [
+    'a control connection that is cut in the middle of an upload',
+    {
+      async STOR({ reply, data, control }) {
+        const socket = await data();
+        reply('150 go on');
+        socket.once('data', () => control.destroy());
+      },
+    },
+    write,
+    'REMOTE_LOST',
+    { isOutcomeUnknown: true },
+  ],
   ['EPSV and PASV that are both refused', { EPSV: refused, PASV: refused }, read, 'REMOTE_REFUSED'],
   ['a PASV that says nothing', { EPSV: refused, PASV: ({ reply }) => reply('227 well') }, read, 'REMOTE_PROTOCOL'],
   ['a reply without end', { SIZE: ({ control }) => control.write('213-'.padEnd(200_000, 'x')) }, stat, 'REMOTE_LOST'],

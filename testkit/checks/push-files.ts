@@ -165,6 +165,11 @@ export function pushFiles(servers: readonly PartnerServerKind[]): void {
           'PUSH_RENAME_REFUSED',
         ],
         ['write', { write: () => Promise.reject(new RemoteError('no-space', 'no', { reply: 552 })) }, 'PUSH_NO_SPACE'],
+        [
+          'rename for want of space',
+          { rename: () => Promise.reject(new RemoteError('no-space', 'no', { reply: 552 })) },
+          'PUSH_NO_SPACE',
+        ],
       ])('a server that refuses to %s has no final name, and is tried again', async (_name, refuses, cause) => {
         const object = await bench.land('refused.csv', 'r');
         const effects = memoryEffectLog();
@@ -173,6 +178,62 @@ export function pushFiles(servers: readonly PartnerServerKind[]): void {
         expect(await names()).not.toContain('refused.csv');
         expect(await push(object, { effects })).toMatchObject({ type: 'succeeded' });
         expect(await names()).toEqual(['refused.csv']);
+      });
+
+      test('a server without space for the marker has the file, which is not sent again', async () => {
+        const object = await bench.land('marked.csv', 'm');
+        const effects = memoryEffectLog();
+        const options = { marker: '{{ name }}.done' };
+        const wrap: Wrap = (connection) => ({
+          ...bound(connection),
+          write: (path, body, writing) =>
+            path.endsWith('.done')
+              ? Promise.reject(new RemoteError('no-space', 'no', { reply: 552 }))
+              : connection.write(path, body, writing),
+        });
+        expect(await push(object, { options, effects, wrap })).toMatchObject({ type: 'retry', cause: 'PUSH_NO_SPACE' });
+        expect(await names()).toEqual(['marked.csv']);
+        await writeFile(join(server.onDisk, 'marked.csv'), 'M');
+        expect(await push(object, { options, effects })).toMatchObject({ type: 'succeeded' });
+        expect(await names()).toEqual(['marked.csv', 'marked.csv.done']);
+        expect(String(await content('marked.csv'))).toBe('M');
+      });
+
+      test('a server that takes no account of case has a file once, and keeps what has its name', async () => {
+        await writeFile(join(server.onDisk, 'theirs.csv'), 'theirs');
+        const lower = (path: string) => path.replace(/[^/]*$/, (name) => name.toLowerCase());
+        const theirs = await bench.land('Theirs.CSV', 'ours');
+        const wrap = named(lower, lower);
+        expect(await push(theirs, { wrap })).toMatchObject({ type: 'failed', cause: 'PUSH_TARGET_EXISTS' });
+        const losing: Wrap = (connection) => losingRename(wrap(connection));
+        const object = await bench.land('Report.CSV', 'r');
+        const jobId = 'job-2';
+        expect(await push(object, { wrap: losing, jobId })).toMatchObject({ type: 'succeeded' });
+        expect(await names()).toEqual(['report.csv', 'theirs.csv']);
+        expect(String(await content('theirs.csv'))).toBe('theirs');
+      });
+
+      test('a server that writes a final name otherwise has the file once: where a reply is lost, it is in doubt', async () => {
+        const trimmed = (path: string) => path.replace(/ x\.csv$/, 'x.csv');
+        const wrap = named(trimmed, (path) => path);
+        const object = await bench.land('a x.csv', 'x');
+        const losing: Wrap = (connection) => losingRename(wrap(connection));
+        const effects = memoryEffectLog();
+        expect(await push(object, { wrap: losing, effects })).toMatchObject({
+          ...{ type: 'ambiguous', cause: 'EFFECT_UNKNOWN' },
+        });
+        expect(await push(object, { wrap, effects })).toMatchObject({ type: 'ambiguous' });
+        expect(await names()).toEqual(['ax.csv']);
+      });
+
+      test('a server that writes the temporary name otherwise never has the final one', async () => {
+        const object = await bench.land('t.csv', 't');
+        const wrap: Wrap = (connection) => ({
+          ...bound(connection),
+          write: (path, body, options) => connection.write(path.replace(/\.part$/, '_part'), body, options),
+        });
+        expect(await push(object, { wrap })).toMatchObject({ type: 'retry', cause: 'SIZE_MISMATCH' });
+        expect(await names()).not.toContain('t.csv');
       });
 
       test('a file waits for the window, on the days and in the time zone of its calendar', async () => {
@@ -244,6 +305,28 @@ export function pushFiles(servers: readonly PartnerServerKind[]): void {
       });
     });
   }
+}
+
+/** A server that makes files under other names than it is told, by `made`, and looks for those that are asked for by `sought`. */
+function named(made: (path: string) => string, sought: (path: string) => string): Wrap {
+  return (connection) => ({
+    ...bound(connection),
+    stat: (path) => connection.stat(sought(path)),
+    read: (path, offset) => connection.read(sought(path), offset),
+    remove: (path) => connection.remove(sought(path)),
+    write: (path, body, options) => connection.write(made(path), body, options),
+    rename: (from, to, options) => connection.rename(sought(from), made(to), options),
+  });
+}
+
+function losingRename(connection: RemoteConnection): RemoteConnection {
+  return {
+    ...connection,
+    async rename(from, to, options) {
+      await connection.rename(from, to, options);
+      throw new RemoteError('lost', 'the connection closed');
+    },
+  };
 }
 
 /** Methods of the connection, to be replaced one by one. */
