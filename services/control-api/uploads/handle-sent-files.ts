@@ -155,7 +155,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
       const { body } = request;
       const tenantId = tenantOf(caller, body.tenant);
       const target = await uploadTarget(landing.directory, tenantId, `${body.path}/${body.name}`);
-      const content = Buffer.from(body.contentBase64, 'base64');
+      const content = fromBase64(body.contentBase64);
       if (content.length > MOST_JSON_FILE_BYTES) throw tooLarge(MOST_JSON_FILE_BYTES);
       const sha256 = createHash('sha256').update(content).digest('hex');
       const received = await room.run(tenantId, () =>
@@ -233,6 +233,14 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
       });
     },
   );
+}
+
+/** Node reads what it can of any text: what it leaves out would be missing from the file. */
+function fromBase64(text: string): Buffer {
+  const content = Buffer.from(text, 'base64');
+  const canonical = content.toString('base64');
+  if (text === canonical || text === canonical.replace(/=+$/, '')) return content;
+  throw new LongshoreError('REQUEST_INVALID', 'contentBase64: is not base64, or was cut off.');
 }
 
 function sender(request: FastifyRequest, caller: Caller) {

@@ -520,3 +520,129 @@ test('a JSON request that does not arrive whole is refused in time', async () =>
     await slow.stop();
   }
 });
+
+describe('a body that is not as it should be', () => {
+  /** As it stands, over a socket of its own. Resolves to the answer, or to what came before the socket closed. */
+  const raw = (head: readonly string[], body: string | Buffer = '', { ends = false } = {}) =>
+    new Promise<string>((resolve) => {
+      let answer = '';
+      const socket = connect(Number(new URL(address).port), '127.0.0.1', () => {
+        const lines = [...head, 'host: x', `x-api-key: ${api.keys.acme}`];
+        socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+        socket.write(body);
+        if (ends) socket.end();
+      });
+      socket.on('data', (data) => {
+        answer += data.toString();
+        if (/\r\n\r\n.*\}$/s.test(answer)) socket.destroy();
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve(answer));
+    });
+  const put = (headers: readonly string[], body?: string | Buffer, options?: { ends?: boolean }) =>
+    raw([`PUT /api/v1/files/${name} HTTP/1.1`, ...headers], body, options);
+  const nothingIsLeft = async () => {
+    await waitUntil(
+      'what was begun has ended',
+      async () => {
+        const open = await api.sql`
+          SELECT 1 FROM uploads WHERE key = ${`acme/${name}`} AND state NOT IN ('ABORTED', 'COMPLETED')`;
+        return open.length === 0;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(await filesOf(`acme/${name}`)).toEqual([]);
+    const store = createObjectStore({ client: s3.client });
+    expect((await store.listVersions({ bucket: BUCKET, prefix: `acme/${name}` })).items).toEqual([]);
+    expect((await uploadsLeft()).filter(({ key }) => key.endsWith(name))).toEqual([]);
+  };
+
+  test('comes in chunks without a length, and is whole', async () => {
+    const answer = await put(['transfer-encoding: chunked'], '4\r\na,b\n\r\n2\r\nc\n\r\n0\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 201/);
+    expect(await filesOf(`acme/${name}`)).toMatchObject([{ sizeBytes: '6' }]);
+  });
+
+  test.each<[string, string[], string, boolean]>([
+    ['ends before its last chunk', ['transfer-encoding: chunked'], '4\r\na,b\n\r\n', true],
+    ['has a chunk that is not as long as it says', ['transfer-encoding: chunked'], 'ff\r\na,b\n\r\n', true],
+    ['has chunks that are none', ['transfer-encoding: chunked'], 'zz\r\na,b\n\r\n0\r\n\r\n', false],
+    ['is shorter than its length', ['content-length: 100'], 'a,b\n', true],
+    ['has two lengths', ['content-length: 4', 'content-length: 5'], 'a,b\n', false],
+    ['has a length and chunks', ['content-length: 4', 'transfer-encoding: chunked'], '4\r\na,b\n\r\n0\r\n\r\n', false],
+    ['has a length below nothing', ['content-length: -4'], 'a,b\n', false],
+    ['has a digest that is none', ['content-length: 4', 'content-digest: sha-256=:AAAA:'], 'a,b\n', false],
+    [
+      'has a digest of md5 alone',
+      ['content-length: 4', 'content-digest: md5=:AAAAAAAAAAAAAAAAAAAAAA==:'],
+      'a,b\n',
+      false,
+    ],
+    ['has a key that no header has', ['content-length: 4', `idempotency-key: ${'k'.repeat(201)}`], 'a,b\n', false],
+  ])('%s: it is no file, and nothing of it is left', async (_name, headers, body, ends) => {
+    expect(await put(headers, body, { ends })).not.toMatch(/^HTTP\/1\.1 [25]/);
+    await nothingIsLeft();
+  });
+
+  test('what follows a body of its length is not of the file', async () => {
+    const smuggled = `PUT /api/v1/files/smuggled-${name} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`;
+    expect(await put(['content-length: 4'], `a,b\n${smuggled}`)).toMatch(/^HTTP\/1\.1 201/);
+    expect(await filesOf(`acme/${name}`)).toMatchObject([{ sizeBytes: '4' }]);
+    expect(await filesOf(`acme/smuggled-${name}`)).toEqual([]);
+  });
+
+  test.each([
+    ['a letter that base64 has not', 'YSxi-g=='],
+    ['a length that base64 has not', 'YSxiC'],
+    ['padding alone', '='],
+    ['padding in the middle', 'YQ==YQ=='],
+    ['bits that no byte has', 'YSxiCh=='],
+    ['a line break', 'YSxi\nCg=='],
+  ])('base64 with %s is refused', async (_name, contentBase64) => {
+    const reply = await ask('POST', '/api/v1/files', { body: { name, contentBase64 } });
+    expect([reply.status, reply.body.code]).toEqual([400, 'REQUEST_INVALID']);
+    await nothingIsLeft();
+  });
+
+  test('base64 of more than 7 MB, and a body of more than a request has, are refused', async () => {
+    const large = Buffer.alloc(7_000_001).toString('base64');
+    const reply = await ask('POST', '/api/v1/files', { body: { name, contentBase64: large } });
+    expect([400, 413]).toContain(reply.status);
+    const huge = await ask('POST', '/api/v1/files', { body: { name, contentBase64: large.repeat(2) } });
+    expect([huge.status, huge.body.code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+    const whole = Buffer.alloc(7_000_000).toString('base64');
+    expect((await ask('POST', '/api/v1/files', { body: { name, contentBase64: whole } })).status).toBe(201);
+  });
+
+  test('one Idempotency-Key in JSON is one file of one content, two at a time or one after the other', async () => {
+    const headers = { 'idempotency-key': `json-${name}` };
+    const send = (text: string, more: object = {}) =>
+      ask('POST', '/api/v1/files', {
+        headers,
+        body: { name, contentBase64: Buffer.from(text).toString('base64'), ...more },
+      });
+    const both = await Promise.all([send('a,b\n'), send('a,b\n')]);
+    for (const { status } of both) expect([201, 409]).toContain(status);
+    const again = await send('a,b\n');
+    expect(again.status).toBe(201);
+    for (const other of [await send('other\n'), await send('a,b\n', { path: 'elsewhere' })])
+      expect([other.status, other.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+    // The same key of another way is another request.
+    const put = await ask('PUT', `/api/v1/files/${name}`, { headers, body: Buffer.from('a,b\n') });
+    expect([put.status, put.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+    expect(await filesOf(`acme/${name}`)).toHaveLength(1);
+  });
+
+  test('one Idempotency-Key gives one presigned upload, and the key is for no other', async () => {
+    const headers = { 'idempotency-key': `url-${name}` };
+    const wish = (more: object = {}) =>
+      ask('POST', '/api/v1/files/presigned-url', { headers, body: { name, size: 4, ...more } });
+    const both = await Promise.all([wish(), wish()]);
+    expect(new Set(both.map(({ body }) => body.upload_id)).size).toBe(1);
+    const other = await wish({ size: 5 });
+    expect([other.status, other.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+    const url = both[0]?.body;
+    for (const bytes of ['', 'a,b', 'a,b\n\n'])
+      expect((await fetch(url.url, { method: 'PUT', headers: url.headers, body: bytes })).status).toBe(403);
+  });
+});
