@@ -280,8 +280,7 @@ export const ERROR_CODES = {
     meaning: 'No route of the tenant matches the file.',
     remedy: 'Correct `match` of the route that should match, as the message says, then run `longshore reroute FILE`.',
     sender: {
-      correct:
-        'Nothing takes a file of this name, folder and size. Correct them and send the file again, or ask for help.',
+      correct: 'Correct its name, folder or size and send the file again, or ask for help.',
     },
   },
   MANIFEST_INVALID: {
@@ -332,8 +331,7 @@ export const ERROR_CODES = {
     remedy:
       'Tell the sender, who has to clean their system. If it is a false alarm, update the signatures of clamd and retry the job: it is scanned again.',
     sender: {
-      correct:
-        'A virus was found in the file, so nothing of it was used. Clean your system, and send the file again once it is clean.',
+      correct: 'Clean your system, and send the file again once it is clean.',
     },
   },
   SCAN_TOO_LARGE: {

@@ -55,12 +55,19 @@ describe('a failure is explained to the sender', () => {
     });
   });
 
+  test('once: steps put the remedy of the operator behind what happened', () => {
+    const message = `Line 3 has 4 columns and not 5. ${ERROR_CODES.CSV_COLUMN_COUNT.remedy}`;
+    expect(explainToSender({ code: 'VALIDATION_ERROR', cause: 'CSV_COLUMN_COUNT', message }).text).toBe(
+      'Line 3 has 4 columns and not 5. Correct that line and send the file again.',
+    );
+  });
+
   test('without what the operator could change', () => {
     const message =
       'The file has 5 bytes; orders of acme would take its path but not its size. Correct `minSize` or `maxSize`.';
     const { text } = explainToSender({ code: 'NO_ROUTE', cause: 'SIZE_MISMATCH', message });
     expect(text).toBe(
-      'The file has 5 bytes; orders of acme would take its path but not its size. Nothing takes a file of this name, folder and size. Correct them and send the file again, or ask for help.',
+      'The file has 5 bytes; orders of acme would take its path but not its size. Correct its name, folder or size and send the file again, or ask for help.',
     );
   });
 

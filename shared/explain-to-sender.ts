@@ -2,7 +2,7 @@
  * A failure for the person who sent the file: what is wrong with it and what that person can do, or that there is nothing to do. Pure.
  *
  * 1. Where the fault is not in the file, nothing is said of what is the operator's: servers, buckets, routes.
- * 2. What a message advises about a route, by the name of an option, is for operators and left out.
+ * 2. What a message advises is for operators and left out: the remedy of its code, and what names an option of a route.
  */
 import { ERROR_CODES, type ErrorCode, type ErrorCodeEntry, type WordsForSender } from './errors.ts';
 
@@ -24,7 +24,7 @@ export interface ExplainedToSender {
 export function explainToSender({ code, cause, message }: FailureToExplain): ExplainedToSender {
   const words = wordsOf(code, cause);
   if ('instead' in words) return { text: words.instead, isToCorrect: false };
-  const fact = message?.replace(ADVICE_TO_OPERATORS, '').trim() ?? '';
+  const fact = factOf(message ?? '', [cause, code]);
   return { text: fact === '' ? words.correct : `${withStop(fact)} ${words.correct}`, isToCorrect: true };
 }
 
@@ -40,6 +40,16 @@ function ofTable(code: string): WordsForSender | undefined {
   if (!Object.hasOwn(ERROR_CODES, code)) return undefined;
   const entry: ErrorCodeEntry = ERROR_CODES[code as ErrorCode];
   return entry.sender;
+}
+
+function factOf(message: string, codes: readonly (string | null)[]): string {
+  const remedy = codes
+    .flatMap((code) =>
+      code !== null && Object.hasOwn(ERROR_CODES, code) ? [ERROR_CODES[code as ErrorCode].remedy] : [],
+    )
+    .find((each) => message.endsWith(each));
+  const said = remedy === undefined ? message : message.slice(0, -remedy.length);
+  return said.replace(ADVICE_TO_OPERATORS, '').trim();
 }
 
 function withStop(text: string): string {

@@ -30,8 +30,11 @@ export function explainFailure(codes: ErrorCodes, { code, cause, message }: Fail
   const known = (cause === null || code === 'NO_ROUTE' ? undefined : codes[cause]) ?? codes[code];
   const status = /^HTTP_(\d{3})$/.exec(cause ?? '')?.[1];
   const meaning = status === undefined ? known?.meaning : `The partner answered HTTP ${status}.`;
+  // Steps put the remedy behind what happened, for lists and logs.
+  const said =
+    known !== undefined && message?.endsWith(known.remedy) ? message.slice(0, -known.remedy.length).trim() : message;
   return {
-    happened: withStop(message ?? meaning ?? `${code}${cause === null ? '' : ` ${cause}`}`),
+    happened: withStop(said || meaning || `${code}${cause === null ? '' : ` ${cause}`}`),
     remedy: known?.remedy ?? 'Look at the timeline for what was tried.',
   };
 }

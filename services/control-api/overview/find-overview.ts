@@ -44,7 +44,15 @@ async function findNeeds(sql: Sql, tenantId: string | null, now: number): Promis
       (SELECT count(*)::int FROM dead_letters WHERE state = 'PARKED' ${own}) AS parked_dead_letters,
       (SELECT count(*)::int FROM notices WHERE state = 'PARKED' AND delivery_id = event_id ${own}) AS parked_notices,
       (SELECT count(*)::int FROM actions WHERE state = 'AWAITING_APPROVAL' ${own}) AS actions_to_approve,
-      (SELECT count(*)::int FROM partners WHERE ${isHeldByHand(sql)} ${own}) AS held_partners`;
+      (SELECT count(*)::int FROM partners WHERE ${isHeldByHand(sql)} ${own}) AS held_partners,
+      -- A late one is looked at again, when it closes.
+      (SELECT count(*)::int FROM expected_occurrences WHERE state = 'LATE' AND next_look_at IS NOT NULL ${own})
+        + (SELECT count(*)::int FROM expected_occurrences WHERE state = 'MISSED' AND due_at >= ${new Date(now - DAY_MS)} ${own}) AS late_files,
+      (SELECT count(DISTINCT (tenant_id, partner))::int FROM partner_breakers b
+        WHERE open_until > now() AND reported_at > now() - interval '1 minute' ${own} AND NOT EXISTS (
+          SELECT FROM partners WHERE partners.tenant_id = b.tenant_id AND name = b.partner AND ${isHeldByHand(sql)})) AS open_breakers,
+      (SELECT count(*)::int FROM effects e WHERE e.stage <> 'DONE' AND e.stage = 'UNKNOWN' ${own}
+        AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = e.job_id AND j.superseded_by IS NOT NULL)) AS effects_in_doubt`;
   if (row === undefined) throw new Error('the counts had no row');
   return row;
 }

@@ -35,6 +35,38 @@ async function ask(key: string): Promise<Overview> {
   return reply.json();
 }
 
+test('counts what came late, partners that are not called and effects in doubt, of each tenant its own', async () => {
+  const { sql } = api;
+  const jobs = await seedJobs(sql, { objects: ['x', 'y', 'z'].map((name) => ({ name })) });
+  const [unknown, again, done] = jobs.map(({ id }) => id) as [string, string, string];
+  await sql`UPDATE jobs SET superseded_by = ${done} WHERE id = ${again}`;
+  for (const [jobId, stage] of [
+    [unknown, 'UNKNOWN'],
+    [again, 'UNKNOWN'],
+    [done, 'DONE'],
+  ] as const)
+    await sql`
+      INSERT INTO effects (job_id, step_seq, part, tenant_id, key, kind, stage, facts, epoch)
+      VALUES (${jobId}, 0, 0, 'acme', 'k', 'push', ${stage}, '{}', 1)`;
+  await sql`
+    INSERT INTO expected_occurrences (tenant_id, expectation, opens_at, due_at, closes_at, state, next_look_at)
+    SELECT 'acme', state || days, at, at, at + interval '9 days', state, CASE state WHEN 'LATE' THEN at + interval '9 days' END
+    FROM unnest(ARRAY['LATE', 'MISSED', 'MET']) AS state, unnest(ARRAY[0, 3]) AS days, LATERAL (SELECT now() - days * interval '1 day' - interval '1 hour' AS at) AS due`;
+  await sql`
+    INSERT INTO partner_breakers (tenant_id, partner, worker, open_until, since, reported_at)
+    SELECT 'acme', partner, worker, CASE partner WHEN 'closed' THEN now() - interval '1 s' ELSE now() + interval '1 hour' END, now(),
+      CASE partner WHEN 'gone' THEN now() - interval '1 hour' ELSE now() END
+    FROM unnest(ARRAY['open', 'closed', 'gone']) AS partner, unnest(ARRAY['one', 'two']) AS worker`;
+  const needs = { late_files: 3, open_breakers: 1, effects_in_doubt: 1 };
+  expect((await findOverview(sql, null, Date.now())).needs_person).toMatchObject(needs);
+  expect((await findOverview(sql, 'acme', Date.now())).needs_person).toMatchObject(needs);
+  const none = { late_files: 0, open_breakers: 0, effects_in_doubt: 0 };
+  expect((await findOverview(sql, 'globex', Date.now())).needs_person).toMatchObject(none);
+  await sql`DELETE FROM effects`;
+  await sql`DELETE FROM jobs WHERE id = ANY(${jobs.map(({ id }) => id)}::uuid[])`;
+  await sql`DELETE FROM files WHERE name IN ('x', 'y', 'z')`;
+});
+
 test('counts what needs a person and what fails, with the week before', async () => {
   const overview = await ask(api.keys.operator);
   expect(overview.needs_person).toMatchObject({ held_jobs: 1, failed_jobs: 5, parked_dead_letters: 0 });

@@ -21,11 +21,14 @@ const BACKGROUND = { 'x-longshore-background': '1' };
 
 const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [label: string, to: string]>> = {
   held_jobs: ['held for a person', '/reviews'],
-  failed_jobs: ['failed in 24 h', '/files?status=failed&since=24h'],
+  failed_jobs: ['jobs failed in 24 h', '/files?status=failed&since=24h'],
   parked_dead_letters: ['dead letters parked', '/queues'],
   parked_notices: ['notices parked', '/queues'],
   actions_to_approve: ['actions to approve', '/actions?state=awaiting_approval'],
   held_partners: ['partners paused or held by hand', '/partners?held=true'],
+  late_files: ['expected files late or missed', '/expected'],
+  open_breakers: ['partners not called, as their calls fail', '/partners'],
+  effects_in_doubt: ['effects in doubt', '/effects'],
 };
 
 export default function NowView() {

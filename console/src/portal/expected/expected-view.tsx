@@ -49,7 +49,9 @@ export default function ExpectedView() {
               <th scope="col" data-whole>
                 Until
               </th>
-              <th scope="col">What</th>
+              <th scope="col" data-name>
+                What
+              </th>
               <th scope="col" data-whole>
                 State
               </th>
@@ -81,7 +83,7 @@ function Row({ occurrence }: { readonly occurrence: Occurrence }) {
       <td data-whole>
         <Time at={due} />
       </td>
-      <td>{expectation}</td>
+      <td data-name>{expectation}</td>
       <td data-whole>
         {isAtRisk ? '▲ soon late' : WORDS[state]} <PlainText>{note}</PlainText>
       </td>
