@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -9,7 +9,12 @@ import { neverStops } from '#testkit/beds/job-runner.ts';
 import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
 import { LANDING, PART_BYTES, type PullWorker } from '#testkit/beds/pull-process.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
-import { SCRIPTED_CONTENT, startScriptedFtpsServer } from '#testkit/servers/scripted-ftps-server.ts';
+import {
+  type FtpsScript,
+  SCRIPTED_CONTENT,
+  type ScriptedFtpsServer,
+  startScriptedFtpsServer,
+} from '#testkit/servers/scripted-ftps-server.ts';
 
 let bed: PullBed;
 let worker: PullWorker;
@@ -308,6 +313,20 @@ describe.each(servers)('over $name', ({ start }) => {
     expect(await readdir(server.onDisk)).toEqual(['r.csv.taken']);
   });
 
+  test('a worker that ends once it has renamed a file leaves it to the next one, and the writer’s next file to another pull', async () => {
+    await bed.applySource({ ready: { rename: true }, when: 'on-request' });
+    await putAtPartner(server, 'k.csv', 'the first');
+    const [listed] = await bed.sql`
+      INSERT INTO pulls (tenant_id, source, project, remote, remote_path, identity_hash, status, last_listed_at)
+      VALUES ('acme', 'in', 'P-1', 'partner', '/in/k.csv', 'of-the-first', 'TRIGGERED', now()) RETURNING id`;
+    await rename(join(server.onDisk, 'k.csv'), join(server.onDisk, `k.csv.longshore-${listed?.id}`));
+    await putAtPartner(server, 'k.csv', 'another');
+    await listThrice();
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }, { status: 'COMPLETED' }]);
+    expect((await landed()).map(({ bytes }) => String(bytes)).toSorted()).toEqual(['another', 'the first']);
+    expect(await readdir(server.onDisk)).toEqual([]);
+  });
+
   test('a file that is no longer listed before it is ready is skipped', async () => {
     await bed.applySource({ ready: { stable: '1h' } });
     const path = await putAtPartner(server, 'gone.csv', 'x');
@@ -384,6 +403,110 @@ test('with `hash: auto` a file lands only with the SHA-256 that the server tells
     await puller.stop();
     await server.stop();
   }
+});
+
+describe('what is cleaned up behind a pull', () => {
+  /** A server with one file, whose deletes and renames a test answers. */
+  async function clean(
+    script: FtpsScript,
+    work: (run: {
+      readonly server: ScriptedFtpsServer;
+      readonly settle: () => Promise<void>;
+      readonly pulls: () => Promise<unknown>;
+    }) => Promise<void>,
+    fields: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    const server = await startScriptedFtpsServer({
+      async MLSD({ reply, data }) {
+        const socket = await data();
+        reply('150 here it comes');
+        const size = SCRIPTED_CONTENT.length;
+        socket.end(`type=file;size=${size};modify=20260102030405; a.csv\r\n`, () => reply('226 done'));
+      },
+      ...script,
+    });
+    const puller = bed.startWorker();
+    try {
+      await bed.clear();
+      for (const { key, versionId } of (await bed.store.listVersions({ bucket: LANDING })).items)
+        await bed.store.deleteVersion({ bucket: LANDING, key, versionId });
+      await bed.useServer(server);
+      await bed.applySource({ retry: { maxAttempts: 2, firstDelay: '1s' }, ...fields });
+      await work({
+        server,
+        async settle() {
+          await bed.makeDue();
+          await bed.settle(puller);
+        },
+        pulls: () =>
+          bed.sql`SELECT status, error_code AS code, error_cause AS cause, source_replaced AS replaced FROM pulls`,
+      });
+    } finally {
+      await puller.stop();
+      await server.stop();
+    }
+  }
+  const fetches = ({ commands }: ScriptedFtpsServer) => commands.filter((command) => command.startsWith('RETR')).length;
+  const COMPLETED = { status: 'COMPLETED', code: null, cause: null, replaced: false };
+
+  test.each<[string, FtpsScript, Readonly<Record<string, unknown>>, string]>([
+    ['a delete that is refused', { DELE: ({ reply }) => reply('550 no') }, {}, 'REMOTE_DENIED'],
+    ['a move whose name is taken', {}, { afterwards: { move: '/in/done/{{ name }}' } }, 'REMOTE_EXISTS'],
+  ])(
+    '%s ends in an error, fetches nothing twice, and is done when it is triggered again',
+    async (_name, script, fields, cause) => {
+      let isAllowed = false;
+      const good: FtpsScript = {
+        DELE: (command) => (isAllowed ? command.reply('250 gone') : script.DELE?.(command)),
+        SIZE: ({ reply, argument }) =>
+          isAllowed && argument.includes('done') ? reply('550 none') : reply(`213 ${SCRIPTED_CONTENT.length}`),
+        RNTO: ({ reply }) => reply('250 renamed'),
+      };
+      await clean(
+        good,
+        async ({ server, settle, pulls }) => {
+          for (let times = 0; times < 4; times += 1) await settle();
+          const failed = { status: 'ERROR', code: 'PULL_CLEANUP_ERROR', cause, replaced: false };
+          expect(await pulls()).toEqual([failed]);
+          isAllowed = true;
+          await settle();
+          expect(await pulls(), 'nobody asked for it').toEqual([failed]);
+          await bed.sql`UPDATE pulls SET status = 'TRIGGERED'`;
+          await settle();
+          expect(await pulls()).toEqual([COMPLETED]);
+          expect(fetches(server)).toBe(1);
+          expect(await landed()).toHaveLength(1);
+        },
+        fields,
+      );
+    },
+  );
+
+  test.each([
+    ['the file is gone', '550 none', false],
+    ['another file has its name', '213 7', true],
+  ])('a delete whose reply is lost is not sent again where %s', async (_name, size, replaced) => {
+    let isDeleted = false;
+    const script: FtpsScript = {
+      DELE({ control }) {
+        isDeleted = true;
+        control.destroy();
+      },
+      SIZE: ({ reply }) => reply(isDeleted ? size : `213 ${SCRIPTED_CONTENT.length}`),
+      async MLSD({ reply, data }) {
+        const socket = await data();
+        reply('150 here it comes');
+        const line = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405; a.csv\r\n`;
+        socket.end(isDeleted ? '' : line, () => reply('226 done'));
+      },
+    };
+    await clean(script, async ({ server, settle, pulls }) => {
+      for (let times = 0; times < 3; times += 1) await settle();
+      expect(await pulls()).toEqual([{ ...COMPLETED, replaced }]);
+      expect(server.commands.filter((command) => command.startsWith('DELE'))).toHaveLength(1);
+      expect(fetches(server)).toBe(1);
+    });
+  });
 });
 
 test('a source tells of entries that it passes over, fetches the others, and forgets it once they are gone', async () => {
