@@ -54,6 +54,7 @@ import { toErrorReply } from './http/error-reply.ts';
 import { createEventStreams } from './http/event-streams.ts';
 import { observeRequests } from './http/observe-requests.ts';
 import type { OwnCertificate } from './http/own-certificate.ts';
+import { protectAnswers, protectingHeaders } from './http/protect-answers.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { guardRequests } from './http/request-guard.ts';
 import { requireTickets } from './http/require-tickets.ts';
@@ -173,7 +174,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
       options.logger.info({ requestId: request.id, status, code: body.code }, 'request refused');
       void (reply as FastifyReply)
         .code(status)
-        .header('x-request-id', request.id)
+        .headers({ ...protectingHeaders(request), 'x-request-id': request.id })
         .type('application/json')
         .send(JSON.stringify(body));
     },
@@ -189,6 +190,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   takeJsonOnly(app);
   boundAnswers(app, options.answerMs ?? ANSWER_MS);
   observeRequests(app, options);
+  protectAnswers(app);
   keepToHosts(app, options.signIn);
   await guardRequests(app, { ...options, pageOrigins: pageOriginsOf(options.signIn) });
   requireTickets(app, options.reasonRule);

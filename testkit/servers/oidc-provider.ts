@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, SignJWT, UnsecuredJWT } from 'jose';
+import { exportJWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
 
 export const OIDC_LIES = [
   'nonce',
@@ -12,6 +12,11 @@ export const OIDC_LIES = [
   'audience',
   'issuer',
   'key',
+  'unknown key',
+  'another party',
+  'no subject',
+  'no expiry',
+  'no audience',
   'no id token',
   'silent token',
   'huge token',
@@ -62,14 +67,18 @@ export async function startTestProvider({
       iat: seconds() - (lie === 'expired' ? 7_200 : 0),
       exp: seconds() + (lie === 'expired' ? -3_600 : 300),
       ...claims,
-    };
+      ...(lie === 'another party' && { aud: [clientId, 'another-client'], azp: 'another-client' }),
+    } as JWTPayload;
+    if (lie === 'no subject') delete payload.sub;
+    if (lie === 'no expiry') delete payload.exp;
+    if (lie === 'no audience') delete payload.aud;
     if (lie === 'alg none') return new UnsecuredJWT(payload).encode();
     if (lie === 'alg HS256')
       return await new SignJWT(payload)
         .setProtectedHeader({ alg: 'HS256' })
         .sign(new TextEncoder().encode(secret.padEnd(64)));
     return await new SignJWT(payload)
-      .setProtectedHeader({ alg: 'RS256', kid: 'one' })
+      .setProtectedHeader({ alg: 'RS256', kid: lie === 'unknown key' ? 'two' : 'one' })
       .sign((lie === 'key' ? wrong : right).privateKey);
   }
 

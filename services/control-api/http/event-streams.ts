@@ -74,6 +74,8 @@ export function createEventStreams(app: ApiServer, options: EventStreamsOptions)
       });
       if (!reply.raw.destroyed) open.set(stream, keyId);
       reply.raw.once('close', () => open.delete(stream));
+      // Nobody reads it.
+      if (request.method === 'HEAD') stream.end();
       return stream;
     },
   };

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ErrorBody } from './error-reply.ts';
+import { NO_GUESSING } from './protect-answers.ts';
 
 export function refuseMalformed(error: Error & { readonly code?: string }, socket: Socket): void {
   const isNoTls = /^(ERR_(SSL|TLS)_|EPROTO$)/.test(error.code ?? '');
@@ -18,6 +19,7 @@ export function refuseMalformed(error: Error & { readonly code?: string }, socke
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'content-type: application/json; charset=utf-8',
       `content-length: ${Buffer.byteLength(text)}`,
+      ...Object.entries(NO_GUESSING).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       text,

@@ -170,6 +170,32 @@ test('a stream ends when its caller may not any more, and says so', async () => 
   expect(kindsOf(stream).at(-1)).toBe('session-ends');
 });
 
+test('a stream of the support view lasts while the operator counts, and ends then', async () => {
+  await api.stop();
+  let isKnown = true;
+  const owner = { keyId: 'k', tenantId: null, label: 'desk', role: 'operator' } as const;
+  await start({
+    heartbeatMs: 50,
+    authenticate: async () => (isKnown ? { type: 'known', owner } : { type: 'unknown' }),
+  });
+  const headers = { 'x-api-key': 'x', 'x-longshore-as': 'acme' };
+  const stream = await openEventStream(`${address}/api/v1/live?topics=files`, headers);
+  streams.push(stream);
+  await expect.poll(() => stream.text().split(': alive').length).toBeGreaterThan(3);
+  expect(kindsOf(stream)).toEqual(['ready']);
+  isKnown = false;
+  await stream.ended;
+  expect(kindsOf(stream).at(-1)).toBe('session-ends');
+});
+
+test('HEAD takes no place among the streams', async () => {
+  const headers = { 'x-api-key': api.keys.acme };
+  for (let times = 0; times < 4; times += 1)
+    expect((await fetch(`${address}/api/v1/live?topics=files`, { method: 'HEAD', headers })).status).toBe(200);
+  const held = async () => /longshore_api_streams (\d+)/.exec(await api.registry.metrics())?.[1];
+  await expect.poll(held, { timeout: 60_000 }).toBe('0');
+});
+
 test('streams of all kinds share one bound', async () => {
   const [job] = await seedJobs(api.sql);
   for (let count = 0; count < 2; count += 1) await open('files');

@@ -50,14 +50,14 @@ export async function servePages(
       suppressWarning: true,
       setHeaders: (reply) => void reply.headers({ 'cross-origin-resource-policy': 'same-origin' }),
     });
-    const answer = (request: FastifyRequest, reply: FastifyReply) =>
-      sendPage(request, reply, { page, directory, connectTo: page === 'portal' ? uploadOrigins : [] });
+    const answer = (_request: FastifyRequest, reply: FastifyReply) =>
+      sendPage(reply, { page, directory, connectTo: page === 'portal' ? uploadOrigins : [] });
     app.get(`/${page}`, { schema: { hide: true } }, answer);
     app.get(`/${page}/*`, { schema: { hide: true } }, answer);
   }
   // The support view: pages of the portal, on the console's host, where the portal's own addresses need not be.
-  app.get('/console/as/*', { schema: { hide: true } }, (request, reply) =>
-    sendPage(request, reply, { page: 'portal', directory, connectTo: [], assetsOf: 'console' }),
+  app.get('/console/as/*', { schema: { hide: true } }, (_request, reply) =>
+    sendPage(reply, { page: 'portal', directory, connectTo: [], assetsOf: 'console' }),
   );
 }
 
@@ -70,13 +70,9 @@ interface PageToSend {
 }
 
 /** One document for every view: the address is read in the browser. */
-async function sendPage(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { page, directory, connectTo, assetsOf = page }: PageToSend,
-) {
+async function sendPage(reply: FastifyReply, { page, directory, connectTo, assetsOf = page }: PageToSend) {
   const nonce = randomBytes(NONCE_BYTES).toString('base64url');
-  reply.headers(headersOf(request, nonce, connectTo)).type('text/html; charset=utf-8');
+  reply.headers(headersOf(nonce, connectTo)).type('text/html; charset=utf-8');
   const document = await readText(join(directory, `${page}.html`));
   if (document !== undefined)
     return reply.send(document.replaceAll(NONCE, nonce).replaceAll(`/${page}/assets/`, `/${assetsOf}/assets/`));
@@ -100,7 +96,7 @@ function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-function headersOf(request: FastifyRequest, nonce: string, connectTo: readonly string[]): Record<string, string> {
+function headersOf(nonce: string, connectTo: readonly string[]): Record<string, string> {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
@@ -124,7 +120,6 @@ function headersOf(request: FastifyRequest, nonce: string, connectTo: readonly s
     'referrer-policy': 'no-referrer',
     'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
     'cache-control': 'no-store',
-    ...(request.protocol === 'https' && { 'strict-transport-security': 'max-age=31536000' }),
   };
 }
 

@@ -101,6 +101,10 @@ test.each([
   ['no group', [], /is empty or missing/],
   ['no claim', undefined, /is empty or missing/],
   ['a claim of another form', { 'sre-prod': true }, /is empty or missing/],
+  ['groups that are no texts', [['sre-prod'], { name: 'sre-prod' }, 7, null, true], /is empty or missing/],
+  ['a number', 7, /is empty or missing/],
+  ['names of a prototype', ['__proto__', 'constructor', 'toString'], /has __proto__, constructor, toString/],
+  ['ten thousand groups', Array.from({ length: 10_000 }, (_, index) => `g-${index}`), /has g-0, g-1/],
 ])('who has %s gets no session, and sees what the claim said', async (_what, groups, said) => {
   provider.claims = personOf('stranger', groups);
   const { browser, answer } = await signIn();
@@ -126,6 +130,11 @@ const REASONS: Readonly<Record<(typeof OIDC_LIES)[number], string>> = {
   audience: 'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
   issuer: 'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
   key: 'OAUTH_INVALID_RESPONSE',
+  'unknown key': 'OAUTH_KEY_SELECTION_FAILED',
+  'another party': 'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
+  'no subject': 'OAUTH_INVALID_RESPONSE',
+  'no expiry': 'OAUTH_INVALID_RESPONSE',
+  'no audience': 'OAUTH_INVALID_RESPONSE',
   'no id token': 'OAUTH_INVALID_RESPONSE',
   'silent token': NO_ANSWER,
   'huge token': NO_ANSWER,
