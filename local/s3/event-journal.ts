@@ -9,8 +9,8 @@
  *    those entries in its own time.
  * 4. Positions grow in the order of commits, so `read(limit, after)` never skips an entry.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { attachRemovedEntries, openMetadataDatabase } from '#local/s3/metadata-database.ts';
+import { waitForRows } from '#local/wait-for-rows.ts';
 
 export type ObjectCreatedReason = 'PutObject' | 'CompleteMultipartUpload' | 'CopyObject';
 
@@ -51,9 +51,6 @@ export interface EventJournal {
   close(): void;
 }
 
-/** A look is one index probe, some microseconds: cheaper than a file watcher, which wakes at every write. */
-const LOOK_INTERVAL_MS = 20;
-
 /** Opens the journal of the S3 server whose data are in `directory`; the server need not run. The caller closes it. */
 export function openEventJournal(directory: string): EventJournal {
   const database = openMetadataDatabase(directory);
@@ -72,11 +69,7 @@ export function openEventJournal(directory: string): EventJournal {
       if (positions.length > 0) remove.run(JSON.stringify(positions));
     },
     async waitForEntries(signal, after = 0) {
-      while (!signal.aborted) {
-        if (peek.get(after) !== undefined) return true;
-        await delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-      }
-      return false;
+      return await waitForRows({ directory, hasRows: () => peek.get(after) !== undefined, signal });
     },
     close: () => database.close(),
   };

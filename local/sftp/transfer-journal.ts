@@ -8,8 +8,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as delay } from 'node:timers/promises';
 import { makePrivate } from '#local/private-file.ts';
+import { waitForRows } from '#local/wait-for-rows.ts';
 import type { TransferEvent } from './transfer-event.ts';
 
 interface OpenUpload {
@@ -36,8 +36,6 @@ export interface TransferJournal {
 }
 
 const BUSY_TIMEOUT_MS = 10_000;
-/** One index probe of some microseconds each. */
-const LOOK_INTERVAL_MS = 20;
 
 /** Opens `<directory>/transfers.sqlite`, creating both when absent. The caller closes it. */
 export function openTransferJournal(directory: string): TransferJournal {
@@ -68,11 +66,7 @@ export function openTransferJournal(directory: string): TransferJournal {
       if (positions.length > 0) erase.run(JSON.stringify(positions));
     },
     async waitForEntries(signal, after = 0) {
-      while (!signal.aborted) {
-        if (peek.get(after) !== undefined) return true;
-        await delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-      }
-      return false;
+      return await waitForRows({ directory, hasRows: () => peek.get(after) !== undefined, signal });
     },
     openUploads: {
       add: ({ uploadId, bucket, key }) => void note.run(uploadId, bucket, key),
