@@ -16,6 +16,8 @@ export interface RateSliceRequest {
   readonly tenantId: string;
   readonly partner: string;
   readonly ratePerSecond: number;
+  /** Of one slice; as many as its time is worth when absent. */
+  readonly mostCalls?: number;
 }
 
 /** What one question gives: longer than a chunk of records that has to wait takes to come again, so that little is lost meanwhile. */
@@ -27,9 +29,9 @@ const GONE_MS = 1_000;
 
 export async function leaseRateSlice(
   sql: Sql,
-  { tenantId, partner, ratePerSecond }: RateSliceRequest,
+  { tenantId, partner, ratePerSecond, mostCalls = Number.POSITIVE_INFINITY }: RateSliceRequest,
 ): Promise<RateSlice> {
-  const calls = Math.max(1, Math.floor((ratePerSecond * SLICE_MS) / 1_000));
+  const calls = Math.max(1, Math.min(mostCalls, Math.floor((ratePerSecond * SLICE_MS) / 1_000)));
   const worthMs = (calls * 1_000) / ratePerSecond;
   const [row] = await sql<{ isGiven: boolean; forMs: number }[]>`
     WITH held AS (

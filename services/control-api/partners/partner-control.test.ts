@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { PartnerControlView, PartnerTest } from '#shared/api/partner-control.ts';
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { leaseRateSlice } from '#shared/partners/lease-rate-slice.ts';
 import { unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
@@ -206,6 +208,24 @@ test('without a test in the definition there is none, whatever is asked for', as
   expect(seen).toEqual([]);
   const { redeem } = examplePartner().operations;
   expect(() => examplePartner({ operations: { redeem: { ...redeem, test: {} } } })).toThrow(/idempotent: true/);
+});
+
+test('a test takes its turn among workers that use up the rate', async () => {
+  await apply({ limits: { ratePerSecond: 20 } });
+  const rate = { tenantId: 'acme', partner: 'rfi', ratePerSecond: 20 };
+  let isOver = false;
+  const busy = (async () => {
+    while (!isOver) {
+      const { forMs } = await leaseRateSlice(api.sql, rate);
+      await delay(forMs);
+    }
+  })();
+  for (let time = 0; time < 3; time += 1) {
+    await again();
+    expect((await post<PartnerTest>('test'))[1]).toMatchObject({ ok: true, outcome: 'success' });
+  }
+  isOver = true;
+  await busy;
 });
 
 test('a test is out of the partner’s rate', async () => {
