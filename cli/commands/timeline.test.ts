@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { seedParsingJob, storeStep } from '#testkit/seeds/seed-records.ts';
 
 let api: TestApi;
 let longshore: ReturnType<typeof longshoreAt>;
@@ -34,4 +35,10 @@ test('names the branch that a line is about', async () => {
   const { out } = await longshore('timeline', job!.fileId);
   expect(out).toMatch(/job\.created +route-0 /);
   expect(out).toMatch(/job\.created +route-0, kind/);
+});
+
+test('says what a step waits for', async () => {
+  const job = await seedParsingJob(api.sql);
+  await storeStep(api.sql, job, { type: 'later', delayMs: 300_000, countsAttempt: false, reason: 'PARTNER_PAUSED' });
+  expect((await longshore('timeline', job.fileId)).out).toMatch(/step\.waiting .* for PARTNER_PAUSED$/m);
 });

@@ -67,7 +67,15 @@ function tookOf({ at, ended_at: end }: TimelineLine): string | undefined {
   return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 
-function wordsOf({ count, outcome, error, reason }: TimelineLine): string {
-  const parts = [count === 1 ? null : `${count} calls`, outcome, error?.code, error?.cause, reason ?? error?.message];
+function wordsOf({ count, outcome, error, reason, detail }: TimelineLine): string {
+  const waitsFor = typeof detail.waitsFor === 'string' ? `for ${detail.waitsFor}` : null;
+  const parts = [
+    count === 1 ? null : `${count} calls`,
+    outcome,
+    waitsFor,
+    error?.code,
+    error?.cause,
+    reason ?? error?.message,
+  ];
   return parts.filter((part) => part !== null && part !== undefined).join(' ');
 }

@@ -281,6 +281,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         tenant_id, file_id, id AS job_id,
         jsonb_strip_nulls(jsonb_build_object('step', done_kind, 'seq', done_seq, 'attempt', attempt, 'generation', generation,
           'durationMs', duration_ms, 'code', code, 'cause', cause, 'message', message, 'nextActionAt', next_action_at,
+          'waitsFor', CASE WHEN outcome = 'wait' THEN wait_reason END,
           'records', CASE WHEN state IN ('SUCCEEDED', 'FAILED') THEN record_summary END)) AS detail,
         '{events}'::text[] AS topics
       FROM moved

@@ -105,6 +105,7 @@ export function Timeline({ file }: { readonly file: FileDetail }) {
                         {entry.count > 1 && ` ${countText(entry.count)} times`}{' '}
                         {entry.line.step !== null && `${entry.line.step} `}
                         {entry.line.outcome !== null && `${entry.line.outcome} `}
+                        {typeof entry.line.detail.waitsFor === 'string' && `for ${entry.line.detail.waitsFor} `}
                         <span className="muted">
                           <PlainText>{entry.line.actor}</PlainText>
                         </span>
