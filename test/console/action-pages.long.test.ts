@@ -120,6 +120,10 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
 
   test('what is sent as new is approved by a second person, and not by the one who asked', async () => {
     const { page } = operator;
+    // Before the action is run: a key that was made since approves nothing.
+    const headers = { 'x-api-key': api.keys.operator };
+    const payload = { tenant: null, label: 'second', role: 'admin' };
+    const made = await api.app.inject({ method: 'POST', url: '/api/v1/keys', headers, payload });
     await api.sql`
       WITH sent AS (
         UPDATE jobs SET state = 'SUCCEEDED', error_code = NULL, error_cause = NULL, error_message = NULL
@@ -148,9 +152,6 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     expect(await advance()).toBe('rest');
     expect((await newest())?.state).toBe('AWAITING_APPROVAL');
 
-    const headers = { 'x-api-key': api.keys.operator };
-    const payload = { tenant: null, label: 'second', role: 'admin' };
-    const made = await api.app.inject({ method: 'POST', url: '/api/v1/keys', headers, payload });
     const second = await openConsole(await linkOf(made.json().key));
     try {
       await second.page.goto(`${address}/console/actions/${action?.id}`);

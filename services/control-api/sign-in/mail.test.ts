@@ -102,6 +102,26 @@ test('the link of the mail signs the asking browser in, once', async () => {
   expect(await confirm(createTestBrowser(api.app), token!)).toMatchObject({ status: 410 });
 });
 
+test('of the same link used by many at the same moment one signs in, and its code is not guessed side by side', async () => {
+  const { email } = await invite();
+  const browser = createTestBrowser(api.app);
+  const code = await askFor(browser, email);
+  const [token] = await tokensMailed(email);
+  const wrong = code === '000000' ? '111111' : '000000';
+  const guesses = await Promise.all(
+    Array.from({ length: 20 }, () => confirm(createTestBrowser(api.app), token!, wrong)),
+  );
+  expect(guesses.filter(({ status }) => status === 200)).toEqual([]);
+  expect(guesses.filter(({ body }) => body.code === 'MAIL_CODE_NEEDED')).toHaveLength(5);
+  // Those guesses spent it, for the browser that asked, too.
+  expect((await confirm(browser, token!)).status).toBe(410);
+  mails = [];
+  await askFor(browser, email);
+  const [next] = await tokensMailed(email);
+  const uses = await Promise.all(Array.from({ length: 8 }, () => confirm(browser, next!)));
+  expect(uses.map(({ status }) => status).toSorted()).toEqual([200, ...Array(7).fill(410)]);
+});
+
 test('in another browser it takes the code of the asking one, with five tries', async () => {
   const { email } = await invite();
   const [mine, other] = [createTestBrowser(api.app), createTestBrowser(api.app)];
