@@ -6,6 +6,7 @@ import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
+import { ERROR_CODES } from '#shared/errors.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { processRecords } from '#testkit/beds/carry-records.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
@@ -685,6 +686,20 @@ test('a job of a record file is readable: its sweeps are one line with their sum
   expect(out).toMatch(/4 events, 8 records, 3 success, 4 failed, 0 ambiguous, 0 open$/m);
   expect(out).toMatch(/FAILED +7\nSUCCESS +3\n +B FIVE +5\n +C TWO +2\n +A ONE +1\n/);
   expect((await longshore(['job', job.id, '--all'])).out.match(/ records\.\w+ /g)).toHaveLength(4);
+});
+
+test.each([
+  ['VALIDATION_ERROR', 'CSV_COLUMN_COUNT', 'correct the file and send it again instead.'],
+  ['CONFIRMATION_ERROR', 'ACKNOWLEDGEMENT_MISSING', ERROR_CODES.ACKNOWLEDGEMENT_MISSING.remedy],
+  ['DELIVERY_ERROR', 'PUSH_TARGET_EXISTS', ERROR_CODES.PUSH_TARGET_EXISTS.remedy],
+])('a retry of what ended with %s and %s says what helps', async (code, cause, helps) => {
+  const [job] = await seedJobs(api.sql);
+  await longshore(['cancel', job!.id, '--reason', 'so that it has ended']);
+  await api.sql`
+    UPDATE jobs SET state = 'FAILED', step_attempts = 1, error_code = ${code}, error_cause = ${cause}, error_message = 'x' WHERE id = ${job!.id}`;
+  const { err } = await longshore(['retry', job!.id, '--reason', 'try it']);
+  expect(err.trim().endsWith(helps)).toBe(true);
+  expect(err.includes('send it again')).toBe(cause === 'CSV_COLUMN_COUNT');
 });
 
 test('a retry that will fail again says so, and a rehearsal changes nothing', async () => {

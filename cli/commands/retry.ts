@@ -5,7 +5,7 @@ import { addCommand, type Cli, type CommandContext } from '#cli/command-context.
 import { describeJob, type JobSummary, jobSummarySchema } from '#cli/describe-job.ts';
 import { findJobId } from '#cli/find-by-name.ts';
 import { parseLines, parseRate } from '#cli/parse-option.ts';
-import { LongshoreError } from '#shared/errors.ts';
+import { ERROR_CODES, type ErrorCodeEntry, LongshoreError } from '#shared/errors.ts';
 
 const replySchema = z.object({ dry_run: z.boolean(), records: z.number(), ambiguous: z.number() });
 
@@ -76,14 +76,20 @@ async function rehearse(context: CommandContext, id: string): Promise<void> {
   for (const line of warnOfFinalFailure(job)) terminal.note(line);
 }
 
+const ERROR_CODES_BY_NAME: Readonly<Record<string, ErrorCodeEntry | undefined>> = ERROR_CODES;
+
 const RETRYABLE: readonly string[] = ['FAILED', 'CANCELLED'];
 
 /** A step that gave up with attempts left met something that no further attempt changes. */
 function warnOfFinalFailure({ state, step, step_attempts: used, max_attempts: most, error }: JobSummary): string[] {
   if (state !== 'FAILED' || error === null || error.cause === 'RECORDS_FAILED' || used >= most) return [];
+  const why = error.cause ?? error.code;
+  const entry = ERROR_CODES_BY_NAME[why] ?? ERROR_CODES_BY_NAME[error.code];
+  const isOfFile = entry?.sender !== undefined && 'correct' in entry.sender;
+  const helps = isOfFile ? 'correct the file and send it again instead.' : (entry?.remedy ?? '');
   return [
-    `The step ${step} gave up at attempt ${used} of ${most}, because ${error.cause ?? error.code} does not go away without a change:`,
-    'the same file meets the same version of the route. If nothing else has changed, it will fail again; correct the file and send it again instead.',
+    `The step ${step} gave up at attempt ${used} of ${most}, because ${why} does not go away without a change:`,
+    `the same file meets the same version of the route. If nothing else has changed, it will fail again${isOfFile ? ';' : '.'} ${helps}`,
   ];
 }
 
