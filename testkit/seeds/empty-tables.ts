@@ -4,21 +4,42 @@
  * Rows are deleted, not truncated: truncating makes new files for every table and index, which takes a hundred times longer, and
  * throws away each plan that reads them. As with `TRUNCATE … CASCADE`, tables that refer to one of them are emptied too, and
  * transactions that write to one of them are waited for.
+ *
+ * Neither foreign keys nor triggers of rows have a say, since all that refers to these rows goes as well. A session that changes
+ * `session_replication_role` forgets each plan it has, so a pool has a connection of its own for this, which never changes it.
  */
+import postgres from 'postgres';
 import type { Sql } from '#shared/db/connect-database.ts';
 
-const statements = new WeakMap<Sql, Map<string, string>>();
-
-export async function emptyTables(sql: Sql, ...tables: readonly string[]): Promise<void> {
-  const known = statements.get(sql) ?? new Map<string, string>();
-  statements.set(sql, known);
-  const key = tables.join();
-  const statement = known.get(key) ?? (await writeStatement(sql, tables));
-  known.set(key, statement);
-  await sql.unsafe(statement);
+interface Emptier {
+  readonly alone: postgres.Sql;
+  /** By the names of the tables. */
+  readonly statements: Map<string, string>;
 }
 
-async function writeStatement(sql: Sql, tables: readonly string[]): Promise<string> {
+const emptiers = new WeakMap<Sql, Emptier>();
+/** Of a pool that was ended: the connection goes with its database or after this time. */
+const IDLE_S = 20;
+
+export async function emptyTables(sql: Sql, ...tables: readonly string[]): Promise<void> {
+  const emptier = emptiers.get(sql) ?? { alone: connectAlone(sql), statements: new Map<string, string>() };
+  emptiers.set(sql, emptier);
+  const key = tables.join();
+  const statement = emptier.statements.get(key) ?? (await writeStatement(emptier.alone, tables));
+  emptier.statements.set(key, statement);
+  await emptier.alone.unsafe(statement);
+}
+
+function connectAlone({ options }: Sql): postgres.Sql {
+  const { host, port, database, user, pass } = options;
+  return postgres({
+    ...{ host: host[0], port: port[0], database, username: user, max: 1, idle_timeout: IDLE_S, onnotice: () => {} },
+    ...(pass !== null && { password: pass }),
+    connection: { application_name: 'empty-tables', session_replication_role: 'replica' },
+  });
+}
+
+async function writeStatement(sql: postgres.Sql, tables: readonly string[]): Promise<string> {
   const rows = await sql<{ name: string }[]>`
     WITH RECURSIVE emptied (oid) AS (
       SELECT name::regclass::oid FROM unnest(${tables as string[]}::text[]) AS name
@@ -29,8 +50,6 @@ async function writeStatement(sql: Sql, tables: readonly string[]): Promise<stri
   const names = rows.map(({ name }) => name);
   return [
     `LOCK TABLE ${names.join(', ')} IN SHARE ROW EXCLUSIVE MODE`,
-    // Neither foreign keys nor triggers of rows have a say: all that refers to these rows goes as well.
-    "SELECT set_config('session_replication_role', 'replica', true)",
     ...names.map((name) => `DELETE FROM ${name}`),
   ].join('; ');
 }
