@@ -239,6 +239,13 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
   });
 
   test('a partner is paused, tried and resumed with the keyboard, and the page says by whom and why', async () => {
+    const named = { tenantId: 'acme', name: 'rfi' };
+    await applyDefinition(
+      api.sql,
+      'partner',
+      { ...named, definition: examplePartner(), definitionHash: 'without a test' },
+      'test',
+    );
     await open('/partners/acme/rfi');
     const pause = page.getByRole('button', { name: 'Pause…' });
     await pause.focus();
@@ -254,12 +261,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     const validate = { ...operations.validate, test: { key: 'T', amount: '0', name: 'n' } };
     // Nothing listens there.
     const definition = examplePartner({ baseUrl: 'http://127.0.0.1:1', operations: { ...operations, validate } });
-    await applyDefinition(
-      api.sql,
-      'partner',
-      { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'with a test' },
-      'test',
-    );
+    await applyDefinition(api.sql, 'partner', { ...named, definition, definitionHash: 'with a test' }, 'test');
     await page.getByRole('button', { name: 'Test call', disabled: false }).click({ timeout: 60_000 });
     await page.getByText('PARTNER_ADDRESS_REFUSED').waitFor();
     await page.getByRole('button', { name: 'Open the breaker…' }).click();
