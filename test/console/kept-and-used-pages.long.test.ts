@@ -71,7 +71,7 @@ describe.skipIf(noBrowser !== undefined)('what is kept and used (skipped without
 
   test('an open batch says what did not come, and is closed with a reason', async () => {
     await page.goto(at('/batches'));
-    await row('acme').dblclick();
+    await row('acme').click();
     await page.getByText('shift-2.csv').waitFor();
     await row('inbound/shift-1.csv').waitFor();
     await page.getByRole('button', { name: 'Close…' }).click();
@@ -90,7 +90,7 @@ describe.skipIf(noBrowser !== undefined)('what is kept and used (skipped without
     await page.goto(at('/sessions?failed=true'));
     await row('acme-user').waitFor();
     expect(await row('globex-user').count()).toBe(0);
-    await row('acme-user').dblclick();
+    await row('acme-user').click();
     await page.getByRole('dialog').getByText('There is no such file.').waitFor();
     await page.keyboard.press('Escape');
   });

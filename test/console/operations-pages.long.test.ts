@@ -205,7 +205,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await page.getByRole('button', { name: 'Cancel' }).click();
     expect(await body.inputValue()).toContain('still unreadable');
     await page.keyboard.press('Escape');
-    await row.click();
+    await row.focus();
     await page.keyboard.press('x');
     await page.locator('button[data-verb=discard]').click();
     const sheet = page.getByRole('dialog');

@@ -68,7 +68,7 @@ describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chrom
   test('lists routes and opens one with its text, its steps and its comment', async () => {
     await page.goto(`${address}/console/routes`);
     const row = page.getByRole('row').filter({ hasText: 'orders/*.csv' });
-    await row.dblclick();
+    await row.click();
     await page.waitForURL('**/routes/acme/orders*');
     await editor().waitFor();
     expect(await editor().textContent()).toContain('# for finance');

@@ -13,14 +13,18 @@ interface DialogProps {
   readonly isBinding?: boolean;
 }
 
+const DOUBLE_CLICK_MS = 1_000;
+
 export function Dialog({ title, onClose, children, actions, isWide = false, isBinding = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const openedMs = useRef(0);
   // Closed while it is still in the document: one that was removed before gives the focus to nobody.
   useLayoutEffect(() => {
     const element = dialog.current;
     if (element !== null && !element.open) {
       element.showModal();
+      openedMs.current = performance.now();
       // What is asked for is typed at once; else the first thing that takes the focus is ✕.
       const fields = [...element.querySelectorAll<HTMLElement>('[data-first], input, select, textarea')];
       (fields.find((field) => field.matches('[data-first]')) ?? fields[0])?.focus();
@@ -32,6 +36,12 @@ export function Dialog({ title, onClose, children, actions, isWide = false, isBi
       ref={dialog}
       className={`${styles.dialog} ${isWide ? styles.wide : ''}`}
       aria-labelledby={titleId}
+      // The second click of two, of which the first opened the dialog, is not for what happens to be below the pointer now.
+      onClickCapture={(event) => {
+        if (event.detail <= 1 || performance.now() - openedMs.current > DOUBLE_CLICK_MS) return;
+        event.preventDefault();
+        event.stopPropagation();
+      }}
       onCancel={(event) => {
         event.preventDefault();
         if (!isBinding) onClose();

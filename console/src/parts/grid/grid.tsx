@@ -1,13 +1,15 @@
 /**
  * A list of any length, after the ARIA pattern "grid": only the rows in sight are in the document.
  *
- * 1. One row is in the order of Tab; arrows, `j`, `k`, Page keys, Home and End move it, Enter or `o` opens it, `x` or Space selects it.
+ * 1. One row is in the order of Tab; arrows, `j`, `k`, Page keys, Home and End move it, Enter or `o` opens it, `x` or Space selects it. A
+ *    click opens a row that has no link.
  * 2. The next page is fetched before the end is in sight. The place of a row never moves on its own.
  * 3. A row is drawn again when something of it changes, and not when others come into sight: its columns count as the same when each is.
  * 4. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
  */
 import {
   type KeyboardEvent,
+  type MouseEvent,
   memo,
   type ReactNode,
   type RefObject,
@@ -169,6 +171,7 @@ export function Grid<Row>(props: GridProps<Row>) {
         isCurrent={index === current}
         isSelected={selection?.ids.has(id)}
         isTinted={props.tinted?.has(id) === true}
+        mayOpen={props.onOpen !== undefined}
       />
     );
   };
@@ -262,19 +265,32 @@ interface GridRowProps<Row> {
   /** Undefined: rows are not selected. */
   readonly isSelected: boolean | undefined;
   readonly isTinted: boolean;
+  readonly mayOpen: boolean;
   /** As they are when something is pressed. */
   readonly verbs: RefObject<Verbs<Row>>;
 }
 
+const hasLink = (row: Element) => row.querySelector('a, button') !== null;
+
+/** A row without a link opens at a click, also on a touch screen; in one that has one, the link does. */
+function isToOpen({ currentTarget, target, detail, ctrlKey, metaKey, shiftKey, altKey }: MouseEvent<HTMLElement>) {
+  if (detail > 1 || ctrlKey || metaKey || shiftKey || altKey || hasLink(currentTarget)) return false;
+  const isOnControl = (target as Element).closest('[role=gridcell]')?.querySelector('input, summary') !== null;
+  return !isOnControl && getSelection()?.isCollapsed !== false;
+}
+
 const GridRow = memo(function GridRow<Row>(props: GridRowProps<Row>) {
   const { row, id, name, index, start, columns, template, leastWidth, isCurrent, isSelected, isTinted, verbs } = props;
+  const open = () => verbs.current.open?.(row);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keys of all rows are the grid's.
     <div
       role="row"
       aria-rowindex={index + 2}
       aria-selected={isSelected}
       data-index={index}
       data-id={id}
+      data-opens={props.mayOpen || undefined}
       tabIndex={isCurrent ? 0 : -1}
       className={`${styles.row} ${isTinted ? styles.tinted : ''}`}
       style={{
@@ -283,7 +299,8 @@ const GridRow = memo(function GridRow<Row>(props: GridRowProps<Row>) {
         ...(start !== undefined && { position: 'absolute', transform: `translateY(${start}px)` }),
       }}
       onFocus={() => verbs.current.focus(index)}
-      onDoubleClick={() => verbs.current.open?.(row)}
+      onClick={(event) => isToOpen(event) && open()}
+      onDoubleClick={({ currentTarget }) => hasLink(currentTarget) && open()}
     >
       {isSelected !== undefined && (
         <div role="gridcell" className={styles.cell}>
