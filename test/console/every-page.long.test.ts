@@ -192,7 +192,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
   test('the support view shows the portal of a tenant, read-only', async () => {
     await open(`/as/acme${places.get('/files/$id')}`);
     await page.getByRole('complementary', { name: 'Support view' }).filter({ hasText: 'people of acme' }).waitFor();
-    await page.getByRole('heading', { name: 'What to correct' }).waitFor();
+    await page.getByRole('heading', { name: 'What happened' }).waitFor();
     const pages = await page.getByRole('navigation').getByRole('link').allTextContents();
     expect(pages).toEqual(['Files', 'Expected', 'Campaigns']);
     expect(await findFaults()).toEqual([]);

@@ -73,12 +73,17 @@ function Numbers({ health }: { readonly health: PartnerHealth }) {
   return (
     <>
       <p>
-        {countText(calls.total)} calls, {calls.per_second} a second
-        {limits.rate_per_second !== null && <> of {limits.rate_per_second} that its limit allows</>}. Half took{' '}
-        {took(calls.p50_ms)} or less, 95 % {took(calls.p95_ms)}, 99 % {took(calls.p99_ms)}.
+        {countText(calls.total)} {calls.total === 1 ? 'call' : 'calls'}, {calls.per_second} a second
+        {limits.rate_per_second !== null && <> of {limits.rate_per_second} that its limit allows</>}.
+        {calls.p50_ms !== null && (
+          <>
+            {' '}
+            Half took {took(calls.p50_ms)} or less, 95 % {took(calls.p95_ms)}, 99 % {took(calls.p99_ms)}.
+          </>
+        )}
       </p>
       <p>
-        {countText(waiting.records)} records wait
+        {countText(waiting.records)} {waiting.records === 1 ? 'record waits' : 'records wait'}
         {waiting.oldest_since !== null && (
           <>
             , the oldest since <Time at={waiting.oldest_since} tenant={tenant} />
@@ -88,9 +93,10 @@ function Numbers({ health }: { readonly health: PartnerHealth }) {
       </p>
       <p>
         <Link to={'/jobs' as string} search={{ tenant, state: 'WAITING' } as never}>
-          {heldUp.jobs >= MOST_JOBS ? `${countText(MOST_JOBS)} or more` : countText(heldUp.jobs)} jobs
+          {heldUp.jobs >= MOST_JOBS ? `${countText(MOST_JOBS)} or more` : countText(heldUp.jobs)}{' '}
+          {heldUp.jobs === 1 ? 'job' : 'jobs'}
         </Link>{' '}
-        of {name} are held up
+        of {name} {heldUp.jobs === 1 ? 'is' : 'are'} held up
         {heldUp.oldest_since !== null && (
           <>
             , the one that waits longest since <Time at={heldUp.oldest_since} tenant={tenant} />
