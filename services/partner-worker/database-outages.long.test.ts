@@ -21,7 +21,10 @@ const OUTAGE_MS = 15_000;
 const BACK_WITHIN_MS = 60_000;
 const LONGEST_MS = 400_000;
 
-/** A server, a worker and a sweeper of its own for each test: they mostly wait, and so run side by side. */
+/** Three servers, workers and sweepers mostly wait; more that come back at once would wait for the processor. */
+vi.setConfig({ maxConcurrency: 3 });
+
+/** A server, a worker and a sweeper of its own for each test. */
 interface OutageBed {
   readonly directory: string;
   readonly postgres: RunningPostgres;
