@@ -1,4 +1,4 @@
-/** What the search finds, and how many rows it reads of 200,000 to find it. */
+/** What the search finds, and how many rows it reads of 50,000 to find it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SearchHit } from '#shared/api/search.ts';
 import { indexFile, inWords } from '#shared/jobs/index-file.ts';
@@ -15,6 +15,7 @@ beforeAll(async () => {
   await seedTenant(api.sql, { tenantId: 'globex' });
   const sql = await api.sql.reserve();
   await sql`SET statement_timeout = 0`;
+  await sql`SET session_replication_role = replica`;
   await sql`SET synchronous_commit = off`;
   await sql`
     INSERT INTO partners (tenant_id, name, definition, definition_hash, version, created_by) VALUES ('acme', 'desk', '{}', 'x', 1, 'x')`;
@@ -22,29 +23,30 @@ beforeAll(async () => {
     INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, order_key, status, routed_at,
       finished_at, archived_at, content_hash, created_at)
     SELECT uuid_v7(), CASE WHEN n % 3 = 0 THEN 'globex' ELSE 'acme' END, 'landing', 'in/' || n, 'v', 'file-' || n || '.csv', 100,
-      n::text, 's3', now(), 'in', 'COMPLETED', now(), now(), now(), 'CRC64NVME:' || n, now() - (300000 - n) * interval '1 second'
-    FROM generate_series(1, 200000) AS n`;
+      n::text, 's3', now(), 'in', 'COMPLETED', now(), now(), now(), 'CRC64NVME:' || n, now() - (60000 - n) * interval '1 second'
+    FROM generate_series(1, 50000) AS n`;
   await sql`
     INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue, created_at)
     SELECT uuid_v7(), f.tenant_id, f.id, r.id, r.id, 'SUCCEEDED', 'stage', 1, 1, 'work', f.created_at
-    FROM (SELECT * FROM files ORDER BY created_at LIMIT 50000) f JOIN routes r USING (tenant_id) WHERE r.name = 'route-0'`;
+    FROM files f JOIN routes r USING (tenant_id) WHERE r.name = 'route-0'`;
   await sql`
     INSERT INTO record_keys (tenant_id, route_id, business_key, job_id, line, created_at)
     SELECT tenant_id, route_id, 'key-' || row_number() OVER (), id, 7, created_at FROM jobs`;
   await sql`
     INSERT INTO record_attempts (job_id, line, started_at, tenant_id, generation, step, step_name, attempt, outcome, request_id, worker,
       duration_ms)
-    SELECT j.id, 1, '2026-03-04T05:00:00Z'::timestamptz + n * interval '100 ms', j.tenant_id, 1, 0, 'check', 1, 'succeeded',
-      overlay(uuid_v7()::text PLACING substr(lpad(to_hex((extract(epoch FROM '2026-03-04T05:00:00Z'::timestamptz) * 1000)::bigint + n * 100), 12, '0'), 1, 8)
-        || '-' || substr(lpad(to_hex((extract(epoch FROM '2026-03-04T05:00:00Z'::timestamptz) * 1000)::bigint + n * 100), 12, '0'), 9, 4) FROM 1 FOR 13)::uuid,
+    SELECT j.id, 1, '2026-03-04T05:00:00Z'::timestamptz + n * interval '400 ms', j.tenant_id, 1, 0, 'check', 1, 'succeeded',
+      overlay(uuid_v7()::text PLACING substr(lpad(to_hex((extract(epoch FROM '2026-03-04T05:00:00Z'::timestamptz) * 1000)::bigint + n * 400), 12, '0'), 1, 8)
+        || '-' || substr(lpad(to_hex((extract(epoch FROM '2026-03-04T05:00:00Z'::timestamptz) * 1000)::bigint + n * 400), 12, '0'), 9, 4) FROM 1 FOR 13)::uuid,
       'w', 1
-    FROM generate_series(1, 200000) AS n
+    FROM generate_series(1, 50000) AS n
     JOIN (SELECT id, tenant_id, row_number() OVER () AS place FROM jobs WHERE tenant_id = 'acme' LIMIT 20000) j ON j.place = n % 20000 + 1`;
   await sql`
     INSERT INTO file_texts (file_id, tenant_id, indexed_at, words)
     SELECT id, tenant_id, now(), strip(to_tsvector('simple', 'statement ' || name || ' zebra-' || etag)) || array_to_tsvector(ARRAY['@' || tenant_id])
     FROM (SELECT * FROM files ORDER BY created_at LIMIT 20000) f`;
   await sql`VACUUM ANALYZE files, jobs, record_keys, record_attempts, file_texts`;
+  await sql`SET session_replication_role = DEFAULT`;
   sql.release();
 }, 180_000);
 afterAll(() => api.stop());
@@ -70,7 +72,7 @@ test('finds files by id and its beginning, name and its beginning, path and chec
   expect((await ask(id.slice(0, 13))).map((hit) => hit.by)).toContain('id');
   expect(brief(await ask('file-777.csv'))).toEqual([['file', 'name', 'file-777.csv']]);
   expect(await ask('file-777')).toHaveLength(8);
-  expect(brief(await ask('in/123456'))).toEqual([['file', 'path', 'in/123456']]);
+  expect(brief(await ask('in/12345'))).toEqual([['file', 'path', 'in/12345']]);
   expect(brief(await ask('CRC64NVME:4711'))).toEqual([['file', 'checksum', 'file-4711.csv']]);
   expect(brief(await ask('4711'))).toEqual([['file', 'checksum', 'file-4711.csv']]);
 });
@@ -80,7 +82,7 @@ test('finds jobs, records, routes and partners', async () => {
   expect((await ask(job.id)).map(({ kind, job_id: jobId }) => [kind, jobId])).toEqual([['job', job.id]]);
   expect(await ask('key-100')).toMatchObject([{ kind: 'record', by: 'business-key', line: 7 }]);
   const [attempt] = await api.sql<{ request: string; job: string }[]>`
-    SELECT request_id AS request, job_id AS job FROM record_attempts ORDER BY started_at OFFSET 150000 LIMIT 1`;
+    SELECT request_id AS request, job_id AS job FROM record_attempts ORDER BY started_at OFFSET 37500 LIMIT 1`;
   expect(await ask(attempt!.request)).toMatchObject([{ kind: 'record', by: 'request-id', id: `${attempt!.job}:1` }]);
   expect(brief(await ask('route-1'))).toEqual([['route', 'name', 'route-1']]);
   expect(brief(await ask('desk'))).toEqual([['partner', 'name', 'desk']]);
@@ -172,7 +174,7 @@ test.each([
 
 test('a request is looked for in its time alone', async () => {
   const [attempt] = await api.sql<{ request: string }[]>`
-    SELECT request_id AS request FROM record_attempts ORDER BY started_at OFFSET 100000 LIMIT 1`;
+    SELECT request_id AS request FROM record_attempts ORDER BY started_at OFFSET 25000 LIMIT 1`;
   const rows = await api.sql`
     EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1 FROM record_attempts
     WHERE started_at BETWEEN '2026-03-04T07:46:39Z' AND '2026-03-04T07:48:40Z' AND request_id = ${attempt!.request}`;
