@@ -221,3 +221,38 @@ test('a token that is refused, of an account or for a file, is tried once', asyn
   expect(`${refused}${unlisted}`).not.toContain('hush');
   expect(api.asked.filter((each) => each.startsWith('POST'))).toHaveLength(2);
 });
+
+test.each([
+  ['token', { token: 'next' }, (page: number) => `t${page % 2}`],
+  ['link', { link: 'next' }, (page: number) => `/list?page=${page % 2}`],
+])('a listing that leads back to a page by its %s ends', async (_name, next, following) => {
+  let page = 0;
+  const api = await startApi((_request, response) => {
+    page += 1;
+    json(response, { files: FILES, next: following(page) });
+  });
+  const connection = await open(api, {
+    ...{ list: { path: '/list', query: { page: '{{ meta.next }}' }, entries: 'files', next }, fetch: { path: '/x' } },
+  });
+  page = 0;
+  await expect(gather(connection.list('/4711/'))).rejects.toMatchObject({ code: 'REMOTE_LISTING_UNKNOWN' });
+  expect(page).toBeLessThan(5);
+});
+
+test('of two files with the same name in one folder the first is looked at, fetched and removed', async () => {
+  const files = [...FILES, { ...FILES[0], id: '7', size: 3 }];
+  const api = await startApi((request, response) => {
+    const id = /^\/files\/(\d+)/.exec(request.url ?? '')?.[1];
+    if (id === undefined) return void json(response, { files });
+    const size = files.find((file) => file.id === id)?.size;
+    json(response, { ...FILES[0], id, size });
+  });
+  const connection = await open(api, {
+    ...{ list: { path: '/list', entries: 'files' }, entry: { path: '/files/{{ record.id }}' } },
+    ...{ fetch: { path: '/files/{{ record.id }}' }, remove: { method: 'DELETE', path: '/files/{{ record.id }}' } },
+  });
+  expect(await gather(connection.list('/4711/'))).toHaveLength(files.length);
+  expect(await connection.stat('/4711/a.csv')).toMatchObject({ sizeBytes: content.length });
+  await connection.remove('/4711/a.csv');
+  expect(api.asked.slice(-2)).toEqual(['GET /files/0', 'DELETE /files/0']);
+});

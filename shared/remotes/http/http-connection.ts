@@ -2,7 +2,7 @@
  * Files of an HTTP API, by the requests that its definition describes.
  *
  * 1. An entry is known by its path: the directory and the name that was listed. Its other values (an id) go into the requests for it.
- * 2. A listing is read page by page, each bounded. A next page is one of the same server.
+ * 2. A listing is read page by page, each bounded. A next page is one of the same server, and none that was read before.
  * 3. A redirection is followed for `fetch` alone, to hosts that the definition names.
  * 4. Nothing is written here.
  */
@@ -66,7 +66,9 @@ export class HttpConnection implements RemoteConnection {
     let knownBytes = 0;
     for await (const { name, entry, bytes } of this.#entries(directory)) {
       knownBytes += bytes;
-      if (knownBytes <= MOST_KNOWN_BYTES) this.#known.set(`${directory}${name}`, entry);
+      const path = `${directory}${name}`;
+      // Google Drive has files of the same name in one folder: the first counts, as it does for who lists.
+      if (knownBytes <= MOST_KNOWN_BYTES && !this.#known.has(path)) this.#known.set(path, entry);
       yield { name, kind: 'file', sizeBytes: this.#sizeOf(entry), modifiedAt: this.#timeOf(entry) };
     }
   }
@@ -155,6 +157,12 @@ export class HttpConnection implements RemoteConnection {
     const { next } = list;
     let token = '';
     let request = this.#request(list, valuesOf(directory, {}, token));
+    const seen = new Set<string>();
+    const turnTo = (following: string): void => {
+      if (seen.has(following))
+        throw new RemoteError('listing-unknown', 'the listing leads back to a page that was read before');
+      seen.add(following);
+    };
     for (let left = MOST_PAGES; left > 0; left -= 1) {
       const { reply, bytes } = await this.#replied('list the directory', request);
       const entries = list.entries === undefined ? reply : readPath(reply, list.entries);
@@ -167,12 +175,15 @@ export class HttpConnection implements RemoteConnection {
         const url = URL.parse(link, this.#requests.origin);
         if (url?.origin !== this.#requests.origin)
           throw new RemoteError('listing-unknown', 'the next page is one of another server');
+        if (seen.size === 0) turnTo(request.target);
         request = { ...request, target: `${url.pathname}${url.search}` };
+        turnTo(request.target);
         continue;
       }
       const following = textAt(reply, next.token);
       if (following === undefined || following === '' || following === token) return;
       if (next.while !== undefined && textAt(reply, next.while) !== 'true') return;
+      turnTo(following);
       token = following;
       request = this.#request(list.more ?? list, valuesOf(directory, {}, token));
     }
