@@ -75,20 +75,45 @@ async function confirm({ signal }: StepContext<unknown>, store: ObjectStore, del
 /** Steps whose target said itself that it has the file. */
 const CONFIRMING_KINDS = ['load', 'post', 'publish', 'mail'];
 
-const pushedSchema = z.object({ remote: z.string(), path: z.string(), sizeBytes: z.number() });
+const pushedSchema = z.object({
+  remote: z.string(),
+  path: z.string(),
+  sizeBytes: z.number(),
+  fingerprint: z.string(),
+});
+const goneSchema = z.object({ gone: z.literal(true), generation: z.int() });
+/** A server may show a name some seconds after it took it. */
+const LOOK_AGAIN_MS = 5_000;
 
-/** The partner may take the file at any time: gone is no fault. */
+/**
+ * The partner may take the file at any time, and the push ended with the server's word that it was there: gone is no fault. But only the server
+ * that gave its word can say so, and not by its first look.
+ */
 async function confirmPush(
-  { targets, signal }: StepContext<unknown>,
-  { remote, path, sizeBytes }: z.output<typeof pushedSchema>,
+  { targets, signal, step, job }: StepContext<unknown>,
+  { remote, path, sizeBytes, fingerprint }: z.output<typeof pushedSchema>,
 ): Promise<StepOutcome> {
   try {
-    const used = await targets?.useRemote(remote, (connection) => connection.stat(path), { signal });
+    const used = await targets?.useRemote(
+      remote,
+      async (connection) => ({ there: await connection.stat(path), shown: connection.fingerprint }),
+      { signal },
+    );
     if (used?.type === 'wait')
       return { type: 'wait', afterMs: used.afterMs, reason: used.code ?? 'REMOTE_CONNECTIONS' };
     if (used?.type !== 'used') return retry('CONFIRMATION_ERROR', 'REMOTE_UNKNOWN', `There is no remote ${remote}.`);
-    const there = used.result;
-    if (there === undefined) return { type: 'succeeded', output: { remote, path, pickedUp: true } };
+    const { there, shown } = used.result;
+    if (there === undefined) {
+      if (shown !== fingerprint) {
+        const message = `${path} is not at the remote ${remote}, which shows another key than when the file was pushed; ask the partner whether it came.`;
+        return retry('CONFIRMATION_ERROR', 'DESTINATION_GONE', message);
+      }
+      const before = goneSchema.safeParse(step.held);
+      if (before.success && before.data.generation === job.generation)
+        return { type: 'succeeded', output: { remote, path, pickedUp: true } };
+      const output = { gone: true, generation: job.generation };
+      return { type: 'wait', afterMs: LOOK_AGAIN_MS, reason: 'PUSHED_FILE', output };
+    }
     if (there.sizeBytes === sizeBytes) return { type: 'succeeded', output: { remote, path, sizeBytes } };
     const message = `${path} has ${there.sizeBytes} bytes and not ${sizeBytes}.`;
     return failed('CONFIRMATION_ERROR', 'SIZE_MISMATCH', message);
