@@ -118,6 +118,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
           const sizeBytes = declaredSize(request);
           if (sizeBytes !== undefined && sizeBytes > MOST_BODY_BYTES) throw tooLarge(MOST_BODY_BYTES);
           const digestHeader = request.headers['content-digest'];
+          const digests = parseContentDigest(digestHeader);
           const received = await room.run(tenantId, () =>
             receiveFile(parts, {
               ...sender(request, caller),
@@ -125,12 +126,13 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
               body: readBody(request, reply, landing.stallMs),
               sizeBytes,
               mostBytes: MOST_BODY_BYTES,
-              digests: parseContentDigest(digestHeader),
+              digests,
               contentType: mediaTypeOf(request.headers['content-type']),
               once: onceOf(request, ['PUT', target.key, sizeBytes, digestHeader]),
             }),
           );
-          return await reply.code(201).send(toReply(target, received));
+          const given = digests.find(({ algorithm }) => algorithm === 'sha256')?.value.toString('hex');
+          return await reply.code(201).send(toReply(target, received, given));
         } finally {
           closeAfterAnswer(request, reply);
         }
@@ -170,7 +172,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
           once: onceOf(request, ['POST', target.key, content.length, sha256]),
         }),
       );
-      return await reply.code(201).send(toReply(target, received));
+      return await reply.code(201).send(toReply(target, received, sha256));
     },
   );
 
@@ -275,13 +277,14 @@ async function* oneOf(content: Buffer): AsyncGenerator<Uint8Array> {
   if (content.length > 0) yield content;
 }
 
-function toReply({ tenantId, path }: UploadTarget, { upload, sha256 }: ReceivedFile): SentFile {
+/** `given`: the SHA-256 that the sender's bytes have to have; a request that is repeated has the file of the first, which had it. */
+function toReply({ tenantId, path }: UploadTarget, { upload, sha256 }: ReceivedFile, given?: string): SentFile {
   return {
     upload_id: upload.id,
     tenant: tenantId,
     path,
     size: upload.sizeBytes ?? 0,
-    sha256: sha256 ?? null,
+    sha256: sha256 ?? given ?? null,
     file_id: upload.fileId,
     status: upload.fileStatus,
   };

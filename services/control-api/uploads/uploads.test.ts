@@ -307,6 +307,13 @@ describe('a file as one body', () => {
     expect([other.status, other.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
   });
 
+  test('with a digest has its SHA-256 in the answer to a repeated request too', async () => {
+    const headers = { 'idempotency-key': `digest-${name}`, 'content-digest': digestOf(content) };
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    for (let times = 0; times < 2; times += 1)
+      expect(await put(content, headers)).toMatchObject({ status: 201, body: { sha256 } });
+  });
+
   test('goes on when the store names its multipart upload after the last byte was read', async () => {
     const held = await createUpload(api.sql, {
       id: randomUUIDv7(),
