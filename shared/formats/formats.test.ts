@@ -5,13 +5,20 @@ import { describe, expect, it } from 'vitest';
 import { checkCsvHeader } from '#shared/formats/csv/check-csv-header.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
-import { piecesOf } from '#testkit/seeds/hostile-files.ts';
 import { gunzip } from './gunzip.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 
 async function* pieces(bytes: Uint8Array, size = 7): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** As from a network: an expander that has ended may ask for one more piece before it is noticed. */
+async function* inTurns(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces(bytes, size)) {
+    await new Promise(setImmediate);
+    yield piece;
+  }
 }
 
 async function read(bytes: Uint8Array | string, dialect = {}): Promise<CsvItem[]> {
@@ -315,11 +322,10 @@ describe('gunzip', () => {
   it('loses no piece between members with a zero byte behind each', async () => {
     const content = randomBytes(100);
     const member = Buffer.concat([gzipSync(content), Buffer.alloc(1)]);
-    for (let round = 0; round < 8; round++) {
-      const out: Uint8Array[] = [];
-      for await (const piece of gunzip(piecesOf(member, 1_500 * member.length), BOUNDS)) out.push(piece);
-      expect(Buffer.concat(out).equals(Buffer.concat(Array<Buffer>(1_500).fill(content)))).toBe(true);
-    }
+    const members = Buffer.concat(Array<Buffer>(200).fill(member));
+    const out: Uint8Array[] = [];
+    for await (const piece of gunzip(inTurns(members, 500), BOUNDS)) out.push(piece);
+    expect(Buffer.concat(out).equals(Buffer.concat(Array<Buffer>(200).fill(content)))).toBe(true);
   });
 
   it.each([1, 7, 20, 64, 4_096, 65_536])('expands members behind zero bytes, in pieces of %i bytes', async (size) => {
@@ -332,7 +338,7 @@ describe('gunzip', () => {
     const one = gzipSync('one\n');
     const two = gzipSync('two\n');
     expect(await texts(one, zeros(100), two)).toBe('one\ntwo\n');
-    expect(await texts(one, zeros(1), two, zeros(70_000), one, two, zeros(512))).toBe('one\ntwo\none\ntwo\n');
+    expect(await texts(one, zeros(1), two, zeros(size + 4_464), one, two, zeros(512))).toBe('one\ntwo\none\ntwo\n');
     expect(await texts(one, zeros(3))).toBe('one\n');
     const { length } = one;
     for (const tail of [zeros(length), Buffer.alloc((size - (length % size)) % size)]) {
