@@ -198,6 +198,32 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     expect(await findFaults()).toEqual([]);
   });
 
+  test('on a narrow page the views are behind a button, which keys open and close', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    await open('/files');
+    const menu = page.getByRole('button', { name: 'Menu: Files' });
+    const jobs = page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Jobs' });
+    expect(await menu.getAttribute('aria-expanded')).toBe('false');
+    expect(await jobs.isVisible()).toBe(false);
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+    await menu.focus();
+    await page.keyboard.press('Enter');
+    await jobs.waitFor();
+    expect(await menu.getAttribute('aria-expanded')).toBe('true');
+    expect(await findFaults()).toEqual([]);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await jobs.waitFor({ state: 'hidden' });
+    expect(await menu.evaluate((button) => button.matches(':focus'))).toBe(true);
+    await page.keyboard.press('Enter');
+    await jobs.click();
+    await page.getByRole('button', { name: 'Menu: Jobs' }).waitFor();
+    expect(await jobs.isVisible()).toBe(false);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await jobs.waitFor();
+    expect(await page.getByRole('button', { name: /^Menu/ }).isVisible()).toBe(false);
+  });
+
   test.each(['/', '/expected', '/campaigns', '/campaigns/$id'])(
     'the page %s of the portal runs nothing and hinders nobody',
     async (path) => {

@@ -1,7 +1,7 @@
 /** What is around every view: navigation, search, who one is, and whether the API answers. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useId, useMemo, useRef, useState } from 'react';
 import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
 import { get } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
@@ -150,19 +150,55 @@ function Header({ onSearch }: { readonly onSearch: () => void }) {
   );
 }
 
+/** Always there beside a wide page; above a narrow one behind a button, so that it does not take the place of the page. */
 function Navigation() {
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  const [openedAt, setOpenedAt] = useState<string>();
+  const button = useRef<HTMLButtonElement>(null);
+  const id = useId();
+  // Who has gone to a view is done with it.
+  const isOpen = openedAt === path;
+  const isHere = (to: string) => (to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`));
+  const views = VIEWS.filter(({ nav }) => nav !== undefined);
+  const here = views.find(({ path: to }) => isHere(to))?.nav;
   return (
-    <nav className={styles.navigation} aria-label="Views">
-      {VIEWS.filter(({ nav }) => nav !== undefined).map(({ path: to, nav, key }) => {
-        const isHere = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`);
-        return (
-          <Link key={to} to={to as string} aria-current={isHere ? 'page' : undefined} title={key && `g ${key}`}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: what is pressed is the button and links in it.
+    <div
+      className={styles.side}
+      onKeyDown={({ key }) => {
+        if (key !== 'Escape' || !isOpen) return;
+        setOpenedAt(undefined);
+        button.current?.focus();
+      }}
+    >
+      <button
+        ref={button}
+        type="button"
+        className={styles.menu}
+        aria-expanded={isOpen}
+        aria-controls={id}
+        onClick={() => setOpenedAt(isOpen ? undefined : path)}
+      >
+        <span aria-hidden="true">☰</span> Menu{here !== undefined && `: ${here}`}
+      </button>
+      <nav id={id} className={styles.navigation} aria-label="Views" data-open={isOpen || undefined}>
+        {views.map(({ path: to, nav, key }) => (
+          <Link
+            key={to}
+            to={to as string}
+            aria-current={isHere(to) ? 'page' : undefined}
+            title={key && `g ${key}`}
+            onClick={() => {
+              setOpenedAt(undefined);
+              // A link that is hidden has no focus, and the page that is shown already takes none.
+              if (to === path) button.current?.focus();
+            }}
+          >
             {nav}
           </Link>
-        );
-      })}
-    </nav>
+        ))}
+      </nav>
+    </div>
   );
 }
 

@@ -102,7 +102,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         </aside>
       )}
       {isSignedOut && (
-        <div role="alert">
+        <div role="alert" className={styles.away}>
           <p>
             Your session has ended.{' '}
             <a href="/portal/sign-in" target="_blank" rel="noreferrer">
