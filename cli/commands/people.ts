@@ -37,6 +37,7 @@ const sessionsSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+const invitedSchema = z.looseObject({ person_id: z.string(), sign_in_url: z.string().nullish() });
 const changedSchema = z.looseObject({ changed: z.boolean() });
 const endedSchema = z.looseObject({ ended: z.number() });
 
@@ -83,11 +84,13 @@ export function addPeopleCommands(program: Command, cli: Cli): void {
         .requiredOption('--role <role>', `what the person may do: ${TENANT_ROLES.join(', ')}`)
         .option('--name <name>', 'what the person is called (default: the address)'),
     run: async ({ api, isJson, terminal }, { tenant, name, role }, [email = '']) => {
-      const made = await api.post('/api/v1/people', z.object({ person_id: z.string() }), {
+      const made = await api.post('/api/v1/people', invitedSchema, {
         body: { tenant, email, name: name ?? email, role },
       });
       if (isJson) return terminal.json(made);
       terminal.line(`${email} may sign in to the portal as ${role} of ${tenant}`);
+      if (made.sign_in_url)
+        terminal.line(`Tell the person to ask for a link at ${made.sign_in_url}: no mail is sent now.`);
     },
   });
 
@@ -115,6 +118,7 @@ export function addPeopleCommands(program: Command, cli: Cli): void {
         const result = await api.post(`/api/v1/people/${id}/${verb}`, changedSchema, { body: { reason } });
         if (isJson) return terminal.json(result);
         terminal.line(`${person} ${result.changed ? `${verb}d` : `was ${verb}d before`}`);
+        if (verb === 'disable') terminal.note(KEYS_CONTINUE);
       },
     });
 
@@ -161,6 +165,8 @@ export function addPeopleCommands(program: Command, cli: Cli): void {
   });
 }
 
+const KEYS_CONTINUE =
+  'API keys continue: revoke those that the person has (`longshore keys list`, `longshore keys revoke KEY`).';
 const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 
 /** By id, or by an address that one person has. @throws LongshoreError `USAGE` */

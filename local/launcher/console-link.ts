@@ -5,13 +5,13 @@ import { findApiKey } from '#shared/access/api-keys.ts';
 import { createSignInLink, linkPathOf } from '#shared/access/sign-in-links.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 
-/** Undefined when the operator's key no longer counts. */
+/** Undefined when the operator's key no longer counts, or its person is disabled. */
 export async function createConsoleLink(
   sql: Sql,
   { api, operatorKeyFile }: Pick<Endpoints, 'api' | 'operatorKeyFile'>,
 ): Promise<string | undefined> {
   const owner = await findApiKey(sql, (await readFile(operatorKeyFile, 'utf8')).trim());
   if (owner === undefined) return undefined;
-  const { token } = await createSignInLink(sql, owner);
-  return `${api}${linkPathOf(owner.tenantId, token)}`;
+  const link = await createSignInLink(sql, owner);
+  return link && `${api}${linkPathOf(owner.tenantId, link.token)}`;
 }

@@ -17,17 +17,19 @@ export function linkPathOf(tenantId: string | null, token: string): string {
   return `/${tenantId === null ? 'console' : 'portal'}/sign-in#link=${token}`;
 }
 
-/** Event: `sign-in.link-created`. */
+/** Resolves to undefined when the person who signs in with this key is disabled. Event: `sign-in.link-created`. */
 export async function createSignInLink(
   sql: Sql,
   maker: Caller,
-): Promise<{ readonly token: string; readonly expiresAt: Date }> {
+): Promise<{ readonly token: string; readonly expiresAt: Date } | undefined> {
   const token = newToken();
   const [row] = await sql<{ expiresAt: Date }[]>`
     WITH expired AS (DELETE FROM sign_ins WHERE expires_at < now() - interval '1 day'),
     made AS (
       INSERT INTO sign_ins (id, way, token_hash, key_id, expires_at)
-      VALUES (uuid_v7(), 'link', ${hashToken(token)}, ${maker.keyId}::uuid, now() + ${LINK_SECONDS}::int * interval '1 second')
+      SELECT uuid_v7(), 'link', ${hashToken(token)}, ${maker.keyId}::uuid, now() + ${LINK_SECONDS}::int * interval '1 second'
+      WHERE NOT EXISTS (
+        SELECT 1 FROM people WHERE issuer = ${KEY_ISSUER} AND subject = ${maker.keyId ?? ''} AND disabled_at IS NOT NULL)
       RETURNING *),
     event AS (
       SELECT 'sign-in.link-created' AS type, ${maker.tenantId ?? 'unassigned'} AS tenant_id, NULL::uuid AS file_id,
@@ -35,8 +37,7 @@ export async function createSignInLink(
       FROM made),
     ${recordEvents(sql, actorOf(maker))}
     SELECT expires_at AS "expiresAt" FROM made`;
-  if (row === undefined) throw new Error('INSERT INTO sign_ins returned no row');
-  return { token, expiresAt: row.expiresAt };
+  return row && { token, expiresAt: row.expiresAt };
 }
 
 export interface LinkUse {

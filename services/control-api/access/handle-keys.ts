@@ -269,5 +269,5 @@ function assertMayMake(caller: Caller, { tenant, role }: { tenant: string | null
 }
 
 function noSuchKey(): LongshoreError {
-  return new LongshoreError('NOT_FOUND', 'There is no such key, or it was revoked before.');
+  return new LongshoreError('NOT_FOUND', 'There is no such key, or it was revoked or has expired.');
 }

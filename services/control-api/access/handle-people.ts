@@ -15,6 +15,7 @@ import { idField, idParams, limitField, plainTextField, tenantField, wordSchema 
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
+import type { SignInSettings } from '../sign-in/sign-in-settings.ts';
 
 const roleSchema = z.enum(ROLES);
 
@@ -53,13 +54,28 @@ const invitationSchema = z.strictObject({
   role: roleSchema,
 });
 
+const invitedSchema = z.object({
+  person_id: z.string(),
+  sign_in_url: z
+    .string()
+    .nullable()
+    .describe(
+      'Where the person asks for a link. Nobody is told of it by mail. Null: `LONGSHORE_PORTAL_ORIGIN` is not set.',
+    ),
+});
+export type Invited = z.infer<typeof invitedSchema>;
+
 const peopleSchema = z.object({ people: z.array(personSchema), next_cursor: z.string().nullable() });
 export type PeoplePage = z.infer<typeof peopleSchema>;
 
 const changedSchema = z.object({ person_id: z.string(), changed: z.boolean().describe('False if it was so before.') });
 const endedSchema = z.object({ ended: z.number().describe('How many sessions ended; within 15 s in all processes.') });
 
-export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
+export interface PeopleParts extends Pick<ApiParts, 'sql' | 'reads'> {
+  readonly signIn: Pick<SignInSettings, 'portalOrigin'>;
+}
+
+export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts): void {
   const isOpen = raw`${sessions.endedAt} IS NULL AND ${sessions.expiresAt} > now()
     AND ${sessions.lastSeenAt} + ${sessions.idleSeconds} * interval '1 second' > now()`;
 
@@ -132,7 +148,7 @@ export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
         summary: 'Invite a person of a tenant, who then signs in by mail. Who has a provider comes by that',
         tags: ['access'],
         body: invitationSchema,
-        response: { 201: z.object({ person_id: z.string() }), ...errorReplies },
+        response: { 201: invitedSchema, ...errorReplies },
       },
     },
     async (request, reply) => {
@@ -151,7 +167,9 @@ export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
         );
       const id = await invitePerson(sql, { tenantId: tenant, email, name, role, actor: actorOf(caller) });
       if (id === undefined) throw new LongshoreError('PERSON_EXISTS', `${email} is a person of ${tenant} already.`);
-      return await reply.code(201).send({ person_id: id });
+      const { portalOrigin } = signIn;
+      const signInUrl = portalOrigin === undefined ? null : new URL('/portal/sign-in', portalOrigin).href;
+      return await reply.code(201).send({ person_id: id, sign_in_url: signInUrl });
     },
   );
 

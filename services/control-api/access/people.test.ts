@@ -92,6 +92,12 @@ test('another role ends the sessions, and the next one has it', async () => {
   expect((await admin.post(`/api/v1/people/${id}/role`, { role: 'operator' })).status).toBe(400);
 });
 
+test('who invites learns where the person asks for a link', async () => {
+  const body = { tenant: 'acme', email: 'where@acme.example', name: 'Where', role: 'sender' };
+  const { status, body: made } = await admin.post('/api/v1/people', body);
+  expect([status, made.sign_in_url]).toEqual([201, null]);
+});
+
 test('a disabled person is out of every session, and in the audit', async () => {
   const id = await invite();
   const browsers = [await signInAs(id), await signInAs(id)];

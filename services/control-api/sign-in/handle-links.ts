@@ -60,7 +60,12 @@ export function handleLinks(app: ApiServer, { sql, signIn, hasMail, audiences }:
       assertLinks(request, signIn);
       if (!isKeyId(caller.keyId))
         throw new LongshoreError('FORBIDDEN', 'A sign-in link takes an API key, and not a token or a session.');
-      const { token, expiresAt } = await createSignInLink(sql, caller);
+      const made = await createSignInLink(sql, caller);
+      if (made === undefined)
+        throw new LongshoreError('FORBIDDEN', 'The person who signs in with this key is disabled.', {
+          hint: 'Who manages people can enable it: `longshore people list`, `longshore people enable PERSON`.',
+        });
+      const { token, expiresAt } = made;
       const url = `${request.protocol}://${request.host}${linkPathOf(caller.tenantId, token)}`;
       return await reply.code(201).send({ url, expires_at: expiresAt.toISOString() });
     },

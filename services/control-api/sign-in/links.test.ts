@@ -95,6 +95,10 @@ test('a link ends after two minutes, with its key, and when its person is disabl
   await signInByLink(browser(), api.app, api.keys.globex);
   await api.sql`UPDATE people SET disabled_at = now() WHERE tenant_id = 'globex'`;
   expect((await browser().post('/auth/link', { token: disabled })).status).toBe(410);
+  const another = await api.app.inject({
+    ...{ method: 'POST', url: '/api/v1/sign-in-links', headers: { 'x-api-key': api.keys.globex } },
+  });
+  expect(another.json()).toMatchObject({ code: 'FORBIDDEN', message: expect.stringContaining('is disabled') });
 });
 
 test('links are off unless they are switched on, and work on the same machine only', async () => {

@@ -99,12 +99,19 @@ function ActionPage({ action }: { readonly action: Action }) {
         {!ENDED.has(state) && state !== 'PREVIEWED' && word('abort', 'Abort')}
         <CopyCommand words={['actions', 'show', action.action_id]} />
       </div>
+      {state === 'AWAITING_APPROVAL' && (
+        <p role="status">
+          Nothing is done yet: it waits for a second person, for a day. Send the address of this page to somebody who
+          may approve it.
+        </p>
+      )}
       {pauseReason !== null && <p role="status">{PAUSES[pauseReason] ?? pauseReason}</p>}
       <progress max={Math.max(1, takes)} value={done + refused} aria-label="Progress" />
       <p role="status">
         <strong data-testid="done">{countText(done)}</strong> done · {countText(refused)} refused ·{' '}
         {countText(Math.max(0, takes - done - refused))} to do
         {results !== null &&
+          done > 0 &&
           ` · of the last ones ${countText(results.ended)} ended, ${countText(results.failing)} failed again, ${countText(results.open)} are open`}
         {action.seconds_left !== null && action.seconds_left > 0 && (
           <> · about {durationText(action.seconds_left * 1_000)} left</>
@@ -124,7 +131,7 @@ function ActionPage({ action }: { readonly action: Action }) {
         <dd>
           <PlainText>{action.reason ?? '–'}</PlainText>
         </dd>
-        <dt>Started</dt>
+        <dt>Asked for</dt>
         <dd>
           <Time at={action.started_at} />
         </dd>

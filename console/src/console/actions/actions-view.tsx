@@ -20,7 +20,7 @@ const STATES = ['running', 'paused', 'awaiting_approval', 'done', 'aborted', 'pr
 const REFETCH_MS = 3_000;
 
 const COLUMNS: readonly Column<ActionSummary>[] = [
-  { id: 'state', title: 'State', width: '160px', cell: ({ state }) => <StateBadge state={state} /> },
+  { id: 'state', title: 'State', width: '190px', cell: ({ state }) => <StateBadge state={state} /> },
   {
     id: 'verb',
     title: 'Action',

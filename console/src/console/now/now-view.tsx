@@ -19,16 +19,16 @@ const REFETCH_MS = 5_000;
 const LEAST_MS = 1_000;
 const BACKGROUND = { 'x-longshore-background': '1' };
 
-const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [label: string, to: string]>> = {
-  held_jobs: ['held for a person', '/reviews'],
-  failed_jobs: ['jobs failed in 24 h', '/files?status=failed&since=24h'],
-  parked_dead_letters: ['dead letters parked', '/queues'],
-  parked_notices: ['notices parked', '/queues'],
-  actions_to_approve: ['actions to approve', '/actions?state=awaiting_approval'],
-  held_partners: ['partners paused or held by hand', '/partners?held=true'],
-  late_files: ['expected files late or missed', '/expected'],
-  open_breakers: ['partners not called, as their calls fail', '/partners'],
-  effects_in_doubt: ['effects in doubt', '/effects'],
+const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [one: string, many: string, to: string]>> = {
+  held_jobs: ['held for a person', 'held for a person', '/reviews'],
+  failed_jobs: ['job failed in 24 h', 'jobs failed in 24 h', '/files?status=failed&since=24h'],
+  parked_dead_letters: ['dead letter parked', 'dead letters parked', '/queues'],
+  parked_notices: ['notice parked', 'notices parked', '/queues'],
+  actions_to_approve: ['action to approve', 'actions to approve', '/actions?state=awaiting_approval'],
+  held_partners: ['partner paused or held by hand', 'partners paused or held by hand', '/partners?held=true'],
+  late_files: ['expected file late or missed', 'expected files late or missed', '/expected'],
+  open_breakers: ['partner not called, as its calls fail', 'partners not called, as their calls fail', '/partners'],
+  effects_in_doubt: ['effect in doubt', 'effects in doubt', '/effects'],
 };
 
 export default function NowView() {
@@ -83,11 +83,11 @@ function Needs({ needs }: { readonly needs: Overview['needs_person'] }) {
       ) : (
         <ul className={styles.needs}>
           {waiting.map(([name, count]) => {
-            const [label, to] = NEEDS[name as keyof typeof NEEDS];
+            const [one, many, to] = NEEDS[name as keyof typeof NEEDS];
             return (
               <li key={name}>
                 <Link to={to as string}>
-                  <strong>{countText(count)}</strong> {label}
+                  <strong>{countText(count)}</strong> {count === 1 ? one : many}
                 </Link>
               </li>
             );

@@ -22,6 +22,9 @@ type Open =
   | { readonly what: 'made'; readonly key: string };
 
 const OVERLAP_HOURS = 24;
+const DAY_MS = 86_400_000;
+const MOST_DAYS = 3_650;
+const STATES = { active: 'active', expired: '✕ expired', revoked: '✕ revoked' };
 /** Each of the server's: the compiler says which one is missing. */
 const SCOPES = Object.keys({
   'campaigns:read': true,
@@ -71,21 +74,27 @@ export default function KeysView() {
       id: 'state',
       title: 'State',
       width: '110px',
-      cell: ({ revoked_at: at }) => (at === null ? 'active' : '✕ revoked'),
+      cell: (key) => STATES[stateOf(key)],
     },
     {
       id: 'do',
       title: 'Change',
       width: '90px',
       cell: (key) => {
-        const why = refusal ?? (key.revoked_at === null ? undefined : 'The key is revoked.');
+        const state = stateOf(key);
+        const gone = state === 'revoked' ? 'The key is revoked.' : undefined;
+        const expired = state === 'expired' ? 'The key has expired: make a new one.' : undefined;
         return (
           <Menu
             label="⋯"
             name={`Change ${key.label}`}
             items={[
-              { label: 'Make a successor…', refusal: why, onSelect: () => setOpen({ what: 'rotate', of: key }) },
-              { label: 'Revoke…', refusal: why, onSelect: () => setOpen({ what: 'revoke', of: key }) },
+              {
+                label: 'Make a successor…',
+                refusal: refusal ?? gone ?? expired,
+                onSelect: () => setOpen({ what: 'rotate', of: key }),
+              },
+              { label: 'Revoke…', refusal: refusal ?? gone, onSelect: () => setOpen({ what: 'revoke', of: key }) },
             ]}
           />
         );
@@ -194,6 +203,7 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
   const [label, setLabel] = useState('');
   const [chosen, setRole] = useState('viewer');
   const [scopes, setScopes] = useState<readonly Scope[]>([]);
+  const [days, setDays] = useState('');
   const roles = tenant.trim() === '' ? OF_OPERATORS : OF_TENANTS;
   const role = roles.includes(chosen) ? chosen : (roles[0] ?? '');
   const whose = tenant.trim() === '' ? ['--operator'] : ['--tenant', tenant.trim()];
@@ -210,11 +220,16 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
         '--role',
         role,
         ...(scopes.length > 0 ? ['--scope', ...scopes] : []),
+        ...(days === '' ? [] : ['--expires', days]),
       ]}
       isReady={label.trim() !== ''}
       onClose={onClose}
       act={async () => {
-        const body = { tenant: tenant.trim() || null, label: label.trim(), role, ...(scopes.length > 0 && { scopes }) };
+        const body = {
+          ...{ tenant: tenant.trim() || null, label: label.trim(), role },
+          ...(scopes.length > 0 && { scopes }),
+          ...(days !== '' && { expires_at: new Date(Date.now() + Number(days) * DAY_MS).toISOString() }),
+        };
         onMade((await post<{ key: string }>('/api/v1/keys', body)).key);
       }}
     >
@@ -229,6 +244,17 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
         </label>
       )}
       <RoleField role={role} roles={roles} onChange={setRole} />
+      <label>
+        Expires after days, empty for never{' '}
+        <input
+          type="number"
+          min={1}
+          max={MOST_DAYS}
+          step={1}
+          value={days}
+          onChange={(event) => setDays(event.target.value)}
+        />
+      </label>
       <fieldset>
         <legend>Only these scopes; with none, all that the role allows</legend>
         {SCOPES.map((scope) => (
@@ -246,6 +272,11 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
       </fieldset>
     </FormDialog>
   );
+}
+
+function stateOf({ revoked_at: revoked, expires_at: expires }: Key): keyof typeof STATES {
+  if (revoked !== null) return 'revoked';
+  return expires !== null && Date.parse(expires) <= Date.now() ? 'expired' : 'active';
 }
 
 function timeOr(at: string | null, word: string) {

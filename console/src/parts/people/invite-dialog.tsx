@@ -1,5 +1,6 @@
 /** Invites a person of a tenant, who then signs in by mail. */
 import { useState } from 'react';
+import type { Invited } from '#services/control-api/access/handle-people.ts';
 import { post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
 import { FormDialog, OF_TENANTS, RoleField } from '../form-dialog.tsx';
@@ -24,13 +25,14 @@ export function InviteDialog({ onClose, onDone }: InviteDialogProps) {
       isReady={tenant.trim() !== '' && email.includes('@')}
       onClose={onClose}
       act={async () => {
-        await post('/api/v1/people', {
+        const { sign_in_url: place } = await post<Invited>('/api/v1/people', {
           tenant: tenant.trim(),
           email: email.trim(),
           name: name.trim() || email.trim(),
           role,
         });
-        onDone(`${email.trim()} may sign in to the portal.`);
+        const next = place === null ? '' : ` Tell the person to ask for a link at ${place}: no mail is sent now.`;
+        onDone(`${email.trim()} may sign in to the portal.${next}`);
         onClose();
       }}
     >

@@ -20,6 +20,11 @@ type Act = 'disable' | 'enable' | 'end-sessions';
 type Open = { readonly what: 'invite' } | { readonly what: Act | 'role'; readonly person: Person };
 
 const WAYS = { mail: 'by mail', oidc: 'at the provider', link: 'by link of a key' } as const;
+const DONE = {
+  disable: 'Disabled: sessions end within 15 seconds. API keys continue; revoke those that the person has, in Keys.',
+  enable: 'Enabled: the person may sign in again.',
+  'end-sessions': 'Done. Sessions end within 15 seconds.',
+} as const;
 const VERBS = { disable: 'Disable', enable: 'Enable', 'end-sessions': 'End sessions' } as const;
 
 export default function PeopleView() {
@@ -139,7 +144,7 @@ export default function PeopleView() {
           onClose={close}
           act={async (reason) => {
             await post(`/api/v1/people/${open.person.person_id}/${open.what}`, { reason });
-            done('Done. It takes effect within 15 seconds.');
+            done(DONE[open.what as Act]);
           }}
         />
       )}
