@@ -29,8 +29,8 @@ export interface CommandContext extends Cli {
 type KnownTenant = z.infer<typeof tenantsSchema>['tenants'][number];
 
 interface SharedOptions extends ConnectionOptions {
-  readonly json?: boolean;
-  readonly utc?: boolean;
+  readonly json?: boolean | undefined;
+  readonly utc?: boolean | undefined;
 }
 
 const tenantsSchema = z.object({ tenants: z.array(z.looseObject({ tenant: z.string(), time_zone: z.string() })) });
@@ -54,15 +54,16 @@ export function addCommand<Options>(
     .option('--api <url>', 'address of the API (LONGSHORE_API; default: the instance started by npm start)')
     .option('--key-file <file>', 'file with the API key (or LONGSHORE_API_KEY)');
   command.action(async (...given: unknown[]) => {
-    const options = command.opts<Options & SharedOptions>();
-    const context = createContext(cli, options, createApiClient(await findConnection(options, cli.config)));
+    // What all commands take is in the context: some commands pass the rest of their options on as a query.
+    const { json, utc, api, keyFile, ...options } = command.opts<SharedOptions>();
+    const client = createApiClient(await findConnection({ api, keyFile }, cli.config));
     const args = given.slice(0, command.registeredArguments.length) as string[];
-    await definition.run(context, options, args);
+    await definition.run(createContext(cli, { json, utc }, client), options as Options, args);
   });
   return command;
 }
 
-function createContext(cli: Cli, { json, utc }: SharedOptions, api: ApiClient): CommandContext {
+function createContext(cli: Cli, { json, utc }: Pick<SharedOptions, 'json' | 'utc'>, api: ApiClient): CommandContext {
   let known: Promise<readonly KnownTenant[]> | undefined;
   const tenants = () => {
     known ??= api.get('/api/v1/tenants', tenantsSchema).then((reply) => reply.tenants);

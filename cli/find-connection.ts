@@ -18,8 +18,8 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
-  readonly api?: string;
-  readonly keyFile?: string;
+  readonly api?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 const endpointsSchema = z.object({

@@ -25,6 +25,12 @@ test('lists who did what and why', async () => {
   expect((await longshore('audit', '--type', 'nothing')).err).toContain('No lines of the audit match these filters.');
 });
 
+test('prints JSON, and times in UTC, with filters too', async () => {
+  const { code, out } = await longshore('audit', '--tenant', 'acme', '--limit', '1', '--json', '--utc');
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject([{ tenant: 'acme', actor: 'operator:maria' }]);
+});
+
 test('verifies every chain, and ends with another code when one is broken', async () => {
   const sound = await longshore('audit', 'verify');
   expect(sound.out).toMatch(/^unassigned: sound, \d+ lines/m);
