@@ -74,6 +74,7 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
       // The line is dead from here on.
       if (put <= HALF) await route.continue();
     });
+    await first.page.getByRole('combobox', { name: 'To the folder' }).fill('inbound/ledgers');
     await first.page.getByLabel('Drop files here').setInputFiles(file);
     await waitUntil('half is there', async () => (await missing()) <= PARTS - HALF, { timeoutMs: 90_000 });
     await first.browser.close();
@@ -95,6 +96,8 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
       expect(sent).toBe(PARTS - HALF);
       const [stored, ...others] = await bed.api.sql<{ key: string; source: string }[]>`SELECT key, source FROM files`;
       expect([stored?.source, others]).toEqual(['portal', []]);
+      // Not in the folder that the page that was opened again begins with.
+      expect(stored?.key).toBe(`acme/inbound/ledgers/${NAME}`);
       const hash = createHash('sha256');
       const store = createObjectStore({ client: bed.s3.client });
       for await (const piece of store.readStream({ bucket: 'test-landing', key: stored?.key ?? '' }))

@@ -77,7 +77,7 @@ interface FetchedProps<Data> {
 /** What was fetched before stays while it is fetched again, or cannot be. */
 export function Fetched<Data>({ query, children, loading = <Loading />, heading }: FetchedProps<Data>) {
   const { data, error, refetch } = query;
-  const { awaySince } = useConnection();
+  const { awaySince, isSignedOut } = useConnection();
   if (data === undefined)
     return (
       <>
@@ -85,9 +85,11 @@ export function Fetched<Data>({ query, children, loading = <Loading />, heading 
         {error ? <Failed error={error} onRetry={() => void refetch()} /> : loading}
       </>
     );
+  // The shell says that the API is away, or that the session has ended.
+  const isOwn = error !== null && awaySince === undefined && !isSignedOut;
   return (
     <>
-      {error !== null && awaySince === undefined ? <Failed error={error} onRetry={() => void refetch()} /> : null}
+      {isOwn ? <Failed error={error} onRetry={() => void refetch()} /> : null}
       {children(data)}
     </>
   );

@@ -45,7 +45,12 @@ export default function SendView() {
     if (!isBusy) void refetch();
   }, [isBusy, refetch]);
 
-  function add(files: readonly FileToSend[]): void {
+  function add(chosen: readonly FileToSend[]): void {
+    // One that was not finished continues only in its own folder, whatever the field says by now.
+    const files = chosen.map(({ file, directory: to }) => {
+      const before = unfinished.data?.find(({ name, size }) => name === file.name && size === file.size);
+      return { file, directory: before?.directory ?? to };
+    });
     const left = addFiles(files, me.data?.tenant ?? '');
     if (left > 0) say(`${MOST_FILES} files are sent at a time. Choose the other ${left} again afterwards.`);
   }
@@ -102,11 +107,11 @@ export default function SendView() {
       {left.length > 0 && (
         <section aria-label="Not finished">
           <h2>Not finished</h2>
-          <p>Choose these files again; each continues where it stopped, for 24 hours after it began.</p>
+          <p>Choose these files again; each continues in its folder where it stopped, for 24 hours after it began.</p>
           <ul>
-            {left.map(({ uploadId, name, size }) => (
+            {left.map(({ uploadId, name, directory: to, size }) => (
               <li key={uploadId}>
-                <PlainText>{name}</PlainText> {prettyBytes(size)}{' '}
+                <PlainText>{name}</PlainText> {prettyBytes(size)}, to <PlainText>{to}</PlainText>{' '}
                 <button type="button" onClick={() => void forgetUnfinished(uploadId).then(() => unfinished.refetch())}>
                   Forget
                 </button>
