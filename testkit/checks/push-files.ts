@@ -7,9 +7,12 @@ import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import { RemoteError } from '#shared/remotes/remote-error.ts';
+import { confirmOptions } from '#shared/steps/confirm/options.ts';
+import { confirmStep } from '#shared/steps/confirm/run.ts';
 import { pushOptions } from '#shared/steps/push/options.ts';
 import { tempNameOf } from '#shared/steps/push/push-places.ts';
 import { pushStep } from '#shared/steps/push/run.ts';
+import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { type KeptConnection, targetsOf } from '#testkit/beds/remote-bed.ts';
 import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import type { PartnerFileServer, PartnerServerKind } from '#testkit/servers/partner-file-servers.ts';
@@ -291,6 +294,81 @@ export function pushFiles(servers: readonly PartnerServerKind[]): void {
         });
         expect(await push(object, { wrap: short })).toMatchObject({ type: 'retry', cause: 'SIZE_MISMATCH' });
         expect(await names()).toEqual([]);
+      });
+
+      describe('without a temporary name', () => {
+        const direct = { temp: 'none', acceptPartial: true };
+        const damaging =
+          (text: string): Wrap =>
+          (connection) => ({ ...bound(connection), write: (path) => connection.write(path, pieces(text)) });
+
+        test.each([
+          ['short', 'tru', {}, 'SIZE_MISMATCH'],
+          ['damaged', 'fake content', { verify: 'readback' }, 'CHECKSUM_MISMATCH'],
+        ])('a file that came %s is sent again under the name that it has', async (_name, text, more, cause) => {
+          const object = await bench.land('g.csv', 'true content');
+          const effects = memoryEffectLog();
+          const options = { ...direct, ...more, onExisting: 'number' };
+          const first = await push(object, { wrap: damaging(text), effects, options });
+          expect(first).toMatchObject({ type: 'retry', cause });
+          expect(await push(object, { effects, options })).toMatchObject({
+            ...{ type: 'succeeded', output: { isSeen: true } },
+          });
+          expect(await names()).toEqual(['g.csv']);
+          expect(String(await content('g.csv'))).toBe('true content');
+        });
+
+        test('a larger file that has the name after a lost reply is of somebody else, and stays', async () => {
+          const object = await bench.land('h.csv', 'ours');
+          const effects = memoryEffectLog();
+          const path = `${server.directory}h.csv`;
+          await effects.begin(0);
+          const facts = { remote: 'partner', path, sizeBytes: 4, fingerprint: 'x' };
+          await effects.write(0, 'COMMITTING', facts);
+          await writeFile(join(server.onDisk, 'h.csv'), 'of somebody else');
+          expect(await push(object, { effects, options: direct })).toMatchObject({ type: 'ambiguous' });
+          expect(String(await content('h.csv'))).toBe('of somebody else');
+        });
+      });
+
+      test('what became of a file that is gone is said only where it was seen', async () => {
+        const confirm = (pushed: StepOutcome) =>
+          runStep(bench, {
+            ...{ step: confirmStep, kind: confirmOptions, object, targets: targetsOf(server, undefined, kept) },
+            outputs: { push: (pushed.type === 'succeeded' && pushed.output) || {} },
+          });
+        const object = await bench.land('seen.csv', 's');
+        const seen = await push(object);
+        expect(await confirm(seen)).toMatchObject({ type: 'succeeded', output: { sizeBytes: 1 } });
+        await rm(join(server.onDisk, 'seen.csv'));
+        expect(await confirm(seen)).toMatchObject({ type: 'succeeded', output: { pickedUp: true } });
+
+        const taking: Wrap = (connection) => ({
+          ...bound(connection),
+          async rename(from, to, options) {
+            await connection.rename(from, to, options);
+            await connection.remove(to);
+          },
+        });
+        const taken = await push(object, { wrap: taking, jobId: 'job-2' });
+        expect(taken).toMatchObject({ type: 'succeeded', output: { isSeen: false } });
+        expect(await confirm(taken)).toMatchObject({ type: 'wait', reason: 'PUSHED_FILE' });
+      });
+
+      test('a connection that is lost after the rename does not undo it', async () => {
+        const object = await bench.land('kept.csv', 'k');
+        let isRenamed = false;
+        const wrap: Wrap = (connection) => ({
+          ...bound(connection),
+          async rename(from, to, options) {
+            await connection.rename(from, to, options);
+            isRenamed = true;
+          },
+          stat: (path) =>
+            isRenamed ? Promise.reject(new RemoteError('lost', 'the connection closed')) : connection.stat(path),
+        });
+        expect(await push(object, { wrap })).toMatchObject({ type: 'succeeded' });
+        expect(await names()).toEqual(['kept.csv']);
       });
 
       test('outside of what the remote allows, nothing is asked of it', async () => {

@@ -18,7 +18,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function confirm({ held, fingerprint }: { held?: object; fingerprint?: string } = {}) {
+async function confirm({ held, fingerprint, isSeen }: { held?: object; fingerprint?: string; isSeen?: boolean } = {}) {
   const object = await bench.land('a.csv', 'content');
   const targets = targetsOf(server);
   const used = await targets.useRemote('partner', async (connection) => connection.fingerprint);
@@ -28,17 +28,18 @@ async function confirm({ held, fingerprint }: { held?: object; fingerprint?: str
     outputs: {
       push: {
         ...{ remote: 'partner', path: `${server.directory}a.csv`, sizeBytes: 7 },
-        fingerprint: fingerprint ?? shown,
+        ...{ fingerprint: fingerprint ?? shown, isSeen },
       },
     },
   });
 }
 
-test('a file that is not there is picked up at the second look, and not at the first', async () => {
+test('a file that nobody saw is looked for twice, and was picked up only if the push saw it', async () => {
   const first = await confirm();
   expect(first).toMatchObject({ type: 'wait', reason: 'PUSHED_FILE' });
   const held = (first as { output: object }).output;
-  expect(await confirm({ held })).toMatchObject({ type: 'succeeded', output: { pickedUp: true } });
+  expect(await confirm({ held })).toMatchObject({ type: 'succeeded', output: { neverSeen: true } });
+  expect(await confirm({ isSeen: true })).toMatchObject({ type: 'succeeded', output: { pickedUp: true } });
   expect(await confirm({ held: { ...held, generation: 0 } })).toMatchObject({ type: 'wait' });
 
   // The server was only late with it.

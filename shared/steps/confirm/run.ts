@@ -80,6 +80,7 @@ const pushedSchema = z.object({
   path: z.string(),
   sizeBytes: z.number(),
   fingerprint: z.string(),
+  isSeen: z.boolean().optional(),
 });
 const goneSchema = z.object({ gone: z.literal(true), generation: z.int() });
 /** A server may show a name some seconds after it took it. */
@@ -87,11 +88,11 @@ const LOOK_AGAIN_MS = 5_000;
 
 /**
  * The partner may take the file at any time, and the push ended with the server's word that it was there: gone is no fault. But only the server
- * that gave its word can say so, and not by its first look.
+ * that gave its word can say so, not by its first look where nobody saw the file there, and it was picked up only if somebody did.
  */
 async function confirmPush(
   { targets, signal, step, job }: StepContext<unknown>,
-  { remote, path, sizeBytes, fingerprint }: z.output<typeof pushedSchema>,
+  { remote, path, sizeBytes, fingerprint, isSeen = false }: z.output<typeof pushedSchema>,
 ): Promise<StepOutcome> {
   try {
     const used = await targets?.useRemote(
@@ -108,9 +109,10 @@ async function confirmPush(
         const message = `${path} is not at the remote ${remote}, which shows another key than when the file was pushed; ask the partner whether it came.`;
         return retry('CONFIRMATION_ERROR', 'DESTINATION_GONE', message);
       }
+      if (isSeen) return { type: 'succeeded', output: { remote, path, pickedUp: true } };
       const before = goneSchema.safeParse(step.held);
       if (before.success && before.data.generation === job.generation)
-        return { type: 'succeeded', output: { remote, path, pickedUp: true } };
+        return { type: 'succeeded', output: { remote, path, neverSeen: true } };
       const output = { gone: true, generation: job.generation };
       return { type: 'wait', afterMs: LOOK_AGAIN_MS, reason: 'PUSHED_FILE', output };
     }

@@ -76,6 +76,8 @@ export interface PushFacts extends Readonly<Record<string, unknown>> {
   readonly sha256?: string;
   /** What proved who the server is. */
   readonly fingerprint: string;
+  /** It was under its final name, whole. */
+  readonly isSeen?: boolean;
   /** Both names were gone: the partner had taken the file. */
   readonly pickedUp?: boolean;
 }
@@ -128,7 +130,7 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
           if (facts.staged !== undefined) await show(context, connection, facts);
           else if (isDirect) await connection.write(facts.path, ...contentFrom(context, 0));
           else await rename(context, connection, facts);
-          return { type: 'done', facts };
+          return await seenAfter(context, connection, facts);
         }),
       );
     },
@@ -136,6 +138,37 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
       return await asking(context, () => connected(context, (connection) => ask(context, connection, facts)));
     },
   };
+}
+
+/** The server said that it is done. What it shows then decides only where bytes went straight to the final name: nothing was verified before. */
+async function seenAfter(
+  context: Context,
+  connection: RemoteConnection,
+  facts: PushFacts,
+): Promise<Committed<PushFacts>> {
+  const { path, temp, staged, sizeBytes } = facts;
+  const there = await statIfAnswered(connection, path);
+  const isSeen = there?.sizeBytes === sizeBytes;
+  if (temp !== undefined || staged !== undefined || there === undefined)
+    return { type: 'done', facts: { ...facts, isSeen } };
+  if (!isSeen) {
+    const message = `The remote has ${there.sizeBytes} bytes of ${sizeBytes} under the final name; they are sent again.`;
+    return { type: 'not-done', outcome: { type: 'retry', code: 'DELIVERY_ERROR', cause: 'SIZE_MISMATCH', message } };
+  }
+  const sha256 = await readBack(context, connection, path);
+  if (sha256 !== 'other') return { type: 'done', facts: { ...facts, isSeen, ...(sha256 !== undefined && { sha256 }) } };
+  const message = 'What the remote has under the final name differs from the file; it is sent again.';
+  return { type: 'not-done', outcome: { type: 'retry', code: 'DELIVERY_ERROR', cause: 'CHECKSUM_MISMATCH', message } };
+}
+
+/** Undefined too where the answer is lost: what was done stays done. */
+async function statIfAnswered(connection: RemoteConnection, path: string): Promise<RemoteFile | undefined> {
+  try {
+    return await connection.stat(path);
+  } catch (error) {
+    if (error instanceof RemoteError) return undefined;
+    throw error;
+  }
 }
 
 /** A plain no to the rename leaves the temporary name, so it is known not to be done. */
@@ -207,8 +240,9 @@ async function finalPath(
   { places, chosen }: { readonly places: PushPlaces; readonly chosen: string | undefined },
 ): Promise<string> {
   if (options.onExisting === 'overwrite') return places.path;
+  // What is there may be what an earlier try left of this file.
+  if (options.temp === 'none' && chosen !== undefined) return chosen;
   if (options.onExisting === 'fail') {
-    if (options.temp === 'none' && chosen !== undefined) return chosen;
     if ((await connection.stat(places.path)) === undefined) return places.path;
     throw new Ended(targetExists(places.path));
   }
@@ -252,24 +286,34 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** A file that is not as it was sent is removed, so that the next try begins again. */
 async function verify(
-  { options, store, object, signal }: Context,
+  context: Context,
   connection: RemoteConnection,
   temp: string,
   there: RemoteFile | undefined,
 ): Promise<string | undefined> {
-  const sizeBytes = there?.sizeBytes;
-  if (sizeBytes !== object.sizeBytes) {
+  const { sizeBytes } = context.object;
+  if (there?.sizeBytes !== sizeBytes) {
     await remove(connection, temp);
-    const message = `The remote has ${sizeBytes ?? 'no'} bytes of ${object.sizeBytes} under the temporary name; it was removed.`;
+    const message = `The remote has ${there?.sizeBytes ?? 'no'} bytes of ${sizeBytes} under the temporary name; it was removed.`;
     throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'SIZE_MISMATCH', message });
   }
-  if (options.verify === 'size') return undefined;
-  const theirs = await hashOf(connection.read(temp), sizeBytes);
-  const ours = await hashOf(store.readStream(object, { ifMatch: object.etag, signal }));
-  if (theirs === ours) return ours;
+  const sha256 = await readBack(context, connection, temp);
+  if (sha256 !== 'other') return sha256;
   await remove(connection, temp);
   const message = 'What the remote has under the temporary name differs from the file; it was removed.';
   throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'CHECKSUM_MISMATCH', message });
+}
+
+/** The hash of what is there, which is ours; undefined where the route does not ask for it. */
+async function readBack(
+  { options, store, object, signal }: Context,
+  connection: RemoteConnection,
+  path: string,
+): Promise<string | 'other' | undefined> {
+  if (options.verify === 'size') return undefined;
+  const theirs = await hashOf(connection.read(path), object.sizeBytes);
+  const ours = await hashOf(store.readStream(object, { ifMatch: object.etag, signal }));
+  return theirs === ours ? ours : 'other';
 }
 
 async function remove(connection: RemoteConnection, path: string): Promise<void> {
@@ -292,17 +336,24 @@ async function hashOf(pieces: AsyncIterable<Uint8Array>, mostBytes = Number.POSI
   return hash.digest('hex');
 }
 
-async function ask({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<Answer<PushFacts>> {
+async function ask(context: Context, connection: RemoteConnection, facts: PushFacts): Promise<Answer<PushFacts>> {
+  const { options } = context;
   const { path, temp, staged, sizeBytes } = facts;
   if (staged !== undefined) {
     const found = await connection.staging?.find(path, { key: staged, sizeBytes });
-    if (found === 'shown') return { type: 'done', facts };
+    if (found === 'shown') return { type: 'done', facts: { ...facts, isSeen: true } };
     if (found === 'staged') return { type: 'not-done' };
   }
   if (temp !== undefined && (await connection.stat(temp)) !== undefined) return { type: 'not-done' };
   const final = await connection.stat(path);
-  if (final?.sizeBytes === sizeBytes && staged === undefined) return { type: 'done', facts };
-  if (final !== undefined && temp === undefined && staged === undefined) return { type: 'not-done' };
+  const isDirect = temp === undefined && staged === undefined;
+  if (final?.sizeBytes === sizeBytes && staged === undefined) {
+    const sha256 = isDirect ? await readBack(context, connection, path) : undefined;
+    if (sha256 === 'other') return { type: 'not-done' };
+    return { type: 'done', facts: { ...facts, isSeen: true, ...(sha256 !== undefined && { sha256 }) } };
+  }
+  const mayBeOurs = final !== undefined && (final.sizeBytes < sizeBytes || options.onExisting === 'overwrite');
+  if (mayBeOurs && isDirect) return { type: 'not-done' };
   if (options.pickedUp === 'delivered') return { type: 'done', facts: { ...facts, pickedUp: true } };
   return { type: 'unknown', message: `${path} ${seen(final, facts)}; ask the partner whether the file came.` };
 }
