@@ -60,7 +60,7 @@ const invitedSchema = z.object({
     .string()
     .nullable()
     .describe(
-      'Where the person asks for a link. Nobody is told of it by mail. Null: `LONGSHORE_PORTAL_ORIGIN` is not set.',
+      'Where the person asks for a link. The invitation itself sends no mail. Null: `LONGSHORE_PORTAL_ORIGIN` is not set.',
     ),
 });
 export type Invited = z.infer<typeof invitedSchema>;
