@@ -23,6 +23,7 @@ import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addOverview } from './commands/overview.ts';
 import { addPeopleCommands } from './commands/people.ts';
+import { addProposals } from './commands/proposals.ts';
 import { addPullCommands } from './commands/pulls.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRecords } from './commands/records.ts';
@@ -59,6 +60,7 @@ const COMMANDS = [
   addRecords,
   addRetry,
   addActions,
+  addProposals,
   addEffects,
   addBatches,
   addExpectations,

@@ -52,6 +52,11 @@ export function createTerminal({ stdin, stdout, stderr }: Streams): Terminal {
   };
 }
 
+/** Line by line; of an empty text none. */
+export function printText({ line }: Pick<Terminal, 'line'>, text: string): void {
+  if (text !== '') for (const each of text.trimEnd().split('\n')) line(each);
+}
+
 export type Cell = string | number | boolean | null | undefined;
 
 /** Columns padded to their widest cell, as wide as a terminal shows it; `-` for what is not there. */

@@ -1588,6 +1588,10 @@ export const ERROR_CODES = {
       'An action that needs a second person cannot be approved by the one who ran it, nor with a key that was made after it was run.',
     remedy: 'Have somebody else approve it, with the key or the session that they have.',
   },
+  PROPOSAL_NOT_OPEN: {
+    meaning: 'The proposal was approved or rejected before, or nobody decided in the week that it can be approved.',
+    remedy: 'Look at it with `longshore proposals show`; propose the change again if it is still wanted.',
+  },
   PAYLOAD_TOO_LARGE: {
     meaning: 'The body of a request is larger than the endpoint takes: 1 MiB for most.',
     remedy: 'Send less at once, such as one route file per request.',

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
+import { PROPOSE_OPTION, propose } from '#cli/propose.ts';
 import type { Times } from '#cli/times.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { addSftpUserCommands } from './sftp-users.ts';
@@ -22,15 +23,19 @@ const usersSchema = z.object({
 
 export function addAccessCommands(program: Command, cli: Cli): void {
   for (const verb of ['disable', 'enable'] as const) {
-    addCommand<{ reason: string }>(program, cli, {
+    addCommand<{ reason: string; propose?: true }>(program, cli, {
       usage: `${verb} <kind> <name>`,
       description:
         verb === 'disable'
           ? 'take a tenant, a route (TENANT/ROUTE) or an sftp-user out of use, within a minute'
           : 'put a tenant, a route (TENANT/ROUTE) or an sftp-user back into use',
-      define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
-      run: async ({ api, isJson, terminal }, { reason }, [kind = '', name = '']) => {
-        const result = await api.post(`${pathOf(kind, name)}/${verb}`, changedSchema, { body: { reason } });
+      define: (command) =>
+        command.requiredOption('--reason <text>', 'why; kept in the audit').option(...PROPOSE_OPTION),
+      run: async (context, { reason, propose: isProposal }, [kind = '', name = '']) => {
+        const { api, isJson, terminal } = context;
+        const path = `${pathOf(kind, name)}/${verb}`;
+        if (isProposal) return await propose(context, { method: 'POST', path, body: {}, reason });
+        const result = await api.post(path, changedSchema, { body: { reason } });
         if (isJson) return terminal.json(result);
         terminal.line(`${kind} ${name} ${result.changed ? `${verb}d` : `was ${verb}d before`}`);
       },

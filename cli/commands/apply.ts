@@ -1,11 +1,11 @@
 /** `longshore apply` and `longshore diff`: tenants and all that is theirs from files, all of them or none. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
+import { PROPOSE_OPTION, propose } from '#cli/propose.ts';
 import { readDefinitionFiles } from '#cli/read-definition-files.ts';
-import { formatTable } from '#cli/terminal.ts';
-import { printDiff } from './definition-versions.ts';
+import { formatTable, printText } from '#cli/terminal.ts';
 
 const changesSchema = z.array(
   z.object({
@@ -54,6 +54,7 @@ interface ApplyOptions {
   readonly file: string[];
   readonly dryRun?: boolean;
   readonly prune?: boolean;
+  readonly propose?: boolean;
   readonly reason?: string;
 }
 
@@ -67,9 +68,14 @@ export function addApply(program: Command, cli: Cli): void {
         .requiredOption(...FILE_OPTION)
         .option('--dry-run', 'only check the files and show what would change')
         .option('--prune', PRUNE)
+        .addOption(new Option(...PROPOSE_OPTION).conflicts(['dryRun', 'prune']))
         .option('--reason <text>', 'why; kept in the audit'),
     run: async (context, options) => {
       const { isJson, terminal } = context;
+      if (options.propose) {
+        const body = { files: await readDefinitionFiles(options.file, context) };
+        return await propose(context, { method: 'POST', path: '/api/v1/routes', body, reason: options.reason });
+      }
       const applied = await applyFiles(context, options);
       if (isJson) return terminal.json(applied);
       const rows = [
@@ -103,7 +109,7 @@ export function addApply(program: Command, cli: Cli): void {
       for (const { tenant, username } of users) terminal.line(`sftp user ${tenant}/${username} would be removed`);
       for (const [kind, { tenant, name, change, diff }] of changed) {
         terminal.line(`${kind} ${tenant}/${name} would be ${change}`);
-        printDiff(context, diff);
+        printText(terminal, diff);
       }
       for (const each of applied.missing)
         terminal.line(

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
-import { type Cell, formatFields, formatTable } from '#cli/terminal.ts';
+import { PROPOSE_OPTION, propose } from '#cli/propose.ts';
+import { type Cell, formatFields, formatTable, printText } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 export type Plural =
@@ -100,19 +101,20 @@ export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): v
       const query = { from: from && parseCount(from), to: to && parseCount(to) };
       const compared = await context.api.get(`${path}/diff`, diffSchema, { query });
       if (context.isJson) return context.terminal.json(compared);
-      printDiff(context, compared.diff);
+      printText(context.terminal, compared.diff);
       if (compared.diff === '')
         context.terminal.note(`Versions ${compared.from} and ${compared.to} have the same text.`);
     },
   });
 
-  addCommand<{ reason: string }>(parent, cli, {
+  addCommand<{ reason: string; propose?: true }>(parent, cli, {
     usage: `restore <${kind}> <version>`,
     description: `apply the text of an earlier version of ${aKind} again, as its next version`,
-    define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
-    run: async (context, { reason }, [reference = '', version = '']) => {
+    define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit').option(...PROPOSE_OPTION),
+    run: async (context, { reason, propose: isProposal }, [reference = '', version = '']) => {
       const path = await pathOf(context, { plural, reference });
       const restore = `${path}/versions/${parseCount(version)}/restore`;
+      if (isProposal) return await propose(context, { method: 'POST', path: restore, body: {}, reason });
       const restored = await context.api.post(restore, restoredSchema, { body: { reason } });
       if (context.isJson) return context.terminal.json(restored);
       const shown = await context.api.get(path, detailSchema);
@@ -156,11 +158,7 @@ function versionRow({ version, applied_at, applied_by, in_force, recent_jobs }: 
 
 function printSource({ terminal }: CommandContext, { source, source_kept }: z.infer<typeof textSchema>): void {
   if (!source_kept) terminal.line(NOT_KEPT);
-  for (const line of source.trimEnd().split('\n')) terminal.line(line);
-}
-
-export function printDiff({ terminal }: CommandContext, diff: string): void {
-  if (diff !== '') for (const line of diff.trimEnd().split('\n')) terminal.line(line);
+  printText(terminal, source);
 }
 
 export async function pathOf(

@@ -2,6 +2,7 @@
 import { Argument, type Command } from 'commander';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
+import { PROPOSE_OPTION, propose } from '#cli/propose.ts';
 import { formatFields } from '#cli/terminal.ts';
 import { type PartnerControlView, partnerControlSchema, partnerTestSchema } from '#shared/api/partner-control.ts';
 import { pathOf } from './definition-versions.ts';
@@ -14,12 +15,13 @@ export function addPartnerControl(partners: Command, cli: Cli): void {
     ['resume', 'let calls of a paused partner pass again; the first one of each worker is a trial'],
   ] as const;
   for (const [verb, description] of pauses) {
-    addCommand<{ reason: string }>(partners, cli, {
+    addCommand<{ reason: string; propose?: true }>(partners, cli, {
       usage: `${verb} <partner>`,
       description,
-      define: (command) => command.requiredOption(...REASON),
-      run: async (context, { reason }, [reference = '']) => {
+      define: (command) => command.requiredOption(...REASON).option(...PROPOSE_OPTION),
+      run: async (context, { reason, propose: isProposal }, [reference = '']) => {
         const path = await pathOf(context, { plural: 'partners', reference });
+        if (isProposal) return await propose(context, { method: 'POST', path: `${path}/${verb}`, body: {}, reason });
         await show(
           context,
           path,
@@ -29,17 +31,20 @@ export function addPartnerControl(partners: Command, cli: Cli): void {
     });
   }
 
-  addCommand<{ reason: string; for?: string }>(partners, cli, {
+  addCommand<{ reason: string; for?: string; propose?: true }>(partners, cli, {
     usage: 'breaker <partner>',
     description: 'open the breaker of a partner in all workers, or close it so that the next call of each is a trial',
     define: (command) =>
       command
         .addArgument(new Argument('<state>', 'what it is to be').choices(['open', 'closed']))
         .option('--for <duration>', 'of open, such as 30m or 2h; until it is closed when absent')
-        .requiredOption(...REASON),
-    run: async (context, { reason, for: duration }, [reference = '', state = '']) => {
+        .requiredOption(...REASON)
+        .option(...PROPOSE_OPTION),
+    run: async (context, { reason, for: duration, propose: isProposal }, [reference = '', state = '']) => {
       const path = await pathOf(context, { plural: 'partners', reference });
-      const body = { state, reason, ...(duration !== undefined && { for: duration }) };
+      const change = { state, ...(duration !== undefined && { for: duration }) };
+      if (isProposal) return await propose(context, { method: 'POST', path: `${path}/breaker`, body: change, reason });
+      const body = { ...change, reason };
       await show(context, path, await context.api.post(`${path}/breaker`, partnerControlSchema, { body }));
     },
   });

@@ -68,6 +68,7 @@ import { keepToHosts } from './pages/app-hosts.ts';
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
 import { handlePartnerControl } from './partners/handle-partner-control.ts';
 import { handlePartnerHealth } from './partners/handle-partner-health.ts';
+import { handleProposals } from './proposals/handle-proposals.ts';
 import { handlePulls } from './pulls/handle-pulls.ts';
 import { handleRemotes } from './pulls/handle-remotes.ts';
 import { handleReceipts } from './receipts/handle-receipts.ts';
@@ -234,6 +235,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleErasure(app, options);
   await handleUnsubscribe(app, options);
   await handleDefinitions(app, options);
+  handleProposals(app, options);
   handleDeadLetters(app, options);
   handleNotices(app, options);
   handleQueues(app, options);

@@ -34,6 +34,8 @@ export const PERMISSIONS = [
   'suppressions:change',
   'recipients:erase',
   'definitions:apply',
+  'proposals:make',
+  'proposals:read',
   'access:change',
   'keys:manage',
   'people:manage',
@@ -66,15 +68,17 @@ const OPERATOR: readonly Permission[] = [
   'suppressions:change',
   'recipients:erase',
   'files:restore',
+  'proposals:make',
+  'proposals:read',
   'queues:read',
   'settings:read',
 ];
 
 export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
-  viewer: ['read', 'queues:read', 'settings:read'],
+  viewer: ['read', 'proposals:read', 'queues:read', 'settings:read'],
   operator: OPERATOR,
   admin: PERMISSIONS,
-  auditor: ['read', 'settings:read', 'audit:read'],
+  auditor: ['read', 'proposals:read', 'settings:read', 'audit:read'],
   'tenant-viewer': ['read', 'results:download'],
   sender: [
     'read',

@@ -10,6 +10,7 @@ export const overviewSchema = z
       parked_dead_letters: z.number(),
       parked_notices: z.number(),
       actions_to_approve: z.number(),
+      changes_to_approve: z.number().describe('Proposals; 0 to a tenant.'),
       held_partners: z.number().describe('That an operator paused, or whose breaker an operator opened.'),
       late_files: z.number().describe('Expected ones that are late, or were missed in the last 24 hours.'),
       open_breakers: z.number().describe('Partners that are not called, because their calls fail.'),

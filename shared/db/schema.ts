@@ -22,6 +22,7 @@ export * from './schema/files.ts';
 export * from './schema/jobs.ts';
 export * from './schema/notices.ts';
 export * from './schema/partners.ts';
+export * from './schema/proposals.ts';
 export * from './schema/pulls.ts';
 export * from './schema/records.ts';
 export * from './schema/retention.ts';

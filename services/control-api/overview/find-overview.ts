@@ -44,6 +44,7 @@ async function findNeeds(sql: Sql, tenantId: string | null, now: number): Promis
       (SELECT count(*)::int FROM dead_letters WHERE state = 'PARKED' ${own}) AS parked_dead_letters,
       (SELECT count(*)::int FROM notices WHERE state = 'PARKED' AND delivery_id = event_id ${own}) AS parked_notices,
       (SELECT count(*)::int FROM actions WHERE state = 'AWAITING_APPROVAL' ${own}) AS actions_to_approve,
+      (SELECT count(*)::int FROM proposals WHERE state = 'OPEN' AND expires_at > now() AND ${tenantId === null}::boolean) AS changes_to_approve,
       (SELECT count(*)::int FROM partners WHERE ${isHeldByHand(sql)} ${own}) AS held_partners,
       -- A late one is looked at again, when it closes.
       (SELECT count(*)::int FROM expected_occurrences WHERE state = 'LATE' AND next_look_at IS NOT NULL ${own})

@@ -21,9 +21,9 @@ const revision = z
   .max(2_147_483_647)
   .optional()
   .describe('Done only while `control.revision` is this one; 409 otherwise.');
-const body = z.strictObject({ reason: reasonField, revision });
+export const wordBody = z.strictObject({ reason: reasonField, revision });
 const LONGEST_OPEN_MS = 30 * 86_400_000;
-const breakerBody = body
+export const breakerBody = wordBody
   .extend({
     state: z.enum(['open', 'closed']).describe('`closed`: the next call of each worker is a trial.'),
     for: z
@@ -65,7 +65,7 @@ export function handlePartnerControl(app: ApiServer, { sql, secrets, partnerGuar
           summary,
           tags: ['operations'],
           params,
-          body,
+          body: wordBody,
           response: { 200: partnerControlSchema, ...errorReplies },
         },
       },

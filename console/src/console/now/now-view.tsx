@@ -25,6 +25,7 @@ const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [one: stri
   parked_dead_letters: ['dead letter parked', 'dead letters parked', '/queues'],
   parked_notices: ['notice parked', 'notices parked', '/queues'],
   actions_to_approve: ['action to approve', 'actions to approve', '/actions?state=awaiting_approval'],
+  changes_to_approve: ['proposed change to approve', 'proposed changes to approve', '/proposals?state=open'],
   held_partners: ['partner paused or held by hand', 'partners paused or held by hand', '/partners?held=true'],
   late_files: ['expected file late or missed', 'expected files late or missed', '/expected'],
   open_breakers: ['partner not called, as its calls fail', 'partners not called, as their calls fail', '/partners'],

@@ -5,6 +5,7 @@ import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import { post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
 import { useErrorCodes } from '../../api/problems.ts';
+import { propose, useMayChange } from '../../api/propose.ts';
 import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -31,7 +32,7 @@ export function PartnerSwitches({ health, onChanged }: SwitchesProps) {
   const { customer_id: tenant, name, control, breakers } = health;
   const [asked, setAsked] = useState<Asked>();
   const [trial, setTrial] = useState<Trial>();
-  const refusal = useRefusal('partners:change');
+  const { refusal, isProposal } = useMayChange('partners:change');
   const noTest = useRefusal('partners:test') ?? (control.tests.length === 0 ? NO_TEST : undefined);
   const path = `/api/v1/partners/${encodeURIComponent(tenant)}/${encodeURIComponent(name)}`;
   const isOpen = control.breaker !== null || breakers.some(({ open_until: until }) => until !== null);
@@ -63,7 +64,7 @@ export function PartnerSwitches({ health, onChanged }: SwitchesProps) {
             title={refusal}
             onClick={() => setAsked(each)}
           >
-            {LABELS[each]}…
+            {isProposal ? `Propose: ${LABELS[each]}` : LABELS[each]}…
           </button>
         ))}
         <button
@@ -82,6 +83,7 @@ export function PartnerSwitches({ health, onChanged }: SwitchesProps) {
       {asked !== undefined && (
         <SwitchDialog
           asked={asked}
+          isProposal={isProposal}
           health={health}
           path={path}
           onChanged={onChanged}
@@ -136,11 +138,12 @@ function Said({ held: { by, reason } }: { readonly held: NonNullable<PartnerCont
 
 interface SwitchDialogProps extends SwitchesProps {
   readonly asked: Asked;
+  readonly isProposal: boolean;
   readonly path: string;
   readonly onClose: () => void;
 }
 
-function SwitchDialog({ asked, health, path, onChanged, onClose }: SwitchDialogProps) {
+function SwitchDialog({ asked, isProposal, health, path, onChanged, onClose }: SwitchDialogProps) {
   const [forText, setForText] = useState('');
   const { customer_id: tenant, name, control, held_up: heldUp } = health;
   const partner = `${tenant}/${name}`;
@@ -150,16 +153,18 @@ function SwitchDialog({ asked, health, path, onChanged, onClose }: SwitchDialogP
   return (
     <ReasonDialog
       title={partner}
-      verb={LABELS[asked]}
-      words={
-        isBreaker
+      verb={isProposal ? 'Propose' : LABELS[asked]}
+      words={[
+        ...(isBreaker
           ? ['partners', 'breaker', partner, state, ...(duration === undefined ? [] : ['--for', duration])]
-          : ['partners', asked, partner]
-      }
+          : ['partners', asked, partner]),
+        ...(isProposal ? ['--propose'] : []),
+      ]}
       act={async (reason) => {
-        const { revision } = control;
-        if (isBreaker) await post(`${path}/breaker`, { state, reason, revision, ...(duration && { for: duration }) });
-        else await post(`${path}/${asked}`, { reason, revision });
+        const change = isBreaker ? { state, ...(duration && { for: duration }) } : {};
+        const to = `${path}/${isBreaker ? 'breaker' : asked}`;
+        if (isProposal) return await propose({ method: 'POST', path: to, body: change, reason });
+        await post(to, { ...change, reason, revision: control.revision });
         await onChanged();
       }}
       onClose={onClose}

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { VersionPage } from '#services/control-api/definitions/find-versions.ts';
 import type { DefinitionDiff } from '#services/control-api/definitions/handle-versions.ts';
 import { call, get } from '../../api/client.ts';
-import { useRefusal } from '../../api/me.ts';
+import { propose, useMayChange } from '../../api/propose.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { DiffText } from '../../parts/diff/diff-text.tsx';
@@ -25,7 +25,7 @@ interface RouteVersionsProps {
 export function RouteVersions({ tenant, name, path, etag, onChanged }: RouteVersionsProps) {
   const [{ from, to }, change] = useUrlState();
   const [restoring, setRestoring] = useState<number>();
-  const refusal = useRefusal('definitions:apply');
+  const { refusal, isProposal } = useMayChange('definitions:apply');
   const versions = useInfiniteQuery({
     queryKey: ['route', path, etag, 'versions'],
     queryFn: ({ signal, pageParam }) => get<VersionPage>(`${path}/versions`, { signal, query: { cursor: pageParam } }),
@@ -87,7 +87,7 @@ export function RouteVersions({ tenant, name, path, etag, onChanged }: RouteVers
                           title={refusal}
                           onClick={() => setRestoring(version)}
                         >
-                          Restore…
+                          {isProposal ? 'Propose to restore…' : 'Restore…'}
                         </button>
                       )}
                     </td>
@@ -116,12 +116,13 @@ export function RouteVersions({ tenant, name, path, etag, onChanged }: RouteVers
       {restoring !== undefined && (
         <ReasonDialog
           title={`Restore version ${restoring}`}
-          verb="Restore"
-          words={['routes', 'restore', `${tenant}/${name}`, String(restoring)]}
+          verb={isProposal ? 'Propose' : 'Restore'}
+          words={['routes', 'restore', `${tenant}/${name}`, String(restoring), ...(isProposal ? ['--propose'] : [])]}
           onClose={() => setRestoring(undefined)}
           act={async (reason) => {
-            const headers = { 'if-match': etag };
-            await call('POST', `${path}/versions/${restoring}/restore`, { body: { reason }, headers });
+            const restore = `${path}/versions/${restoring}/restore`;
+            if (isProposal) return await propose({ method: 'POST', path: restore, body: {}, ifMatch: etag, reason });
+            await call('POST', restore, { body: { reason }, headers: { 'if-match': etag } });
             say(`The text of version ${restoring} is in force again.`);
             onChanged();
           }}

@@ -6,8 +6,8 @@ import type { Applied } from '#services/control-api/definitions/apply-route-file
 import type { RouteDetail } from '#services/control-api/definitions/find-routes.ts';
 import type { Simulation } from '#services/control-api/definitions/handle-simulate.ts';
 import { call, post } from '../../api/client.ts';
-import { useRefusal } from '../../api/me.ts';
 import { Problem } from '../../api/problem.ts';
+import { propose, useMayChange } from '../../api/propose.ts';
 import { Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { DiffText } from '../../parts/diff/diff-text.tsx';
@@ -108,21 +108,22 @@ interface AccessButtonProps {
 
 function AccessButton({ path, route, onChanged }: AccessButtonProps) {
   const [isAsking, setIsAsking] = useState(false);
-  const refusal = useRefusal('access:change');
+  const { refusal, isProposal } = useMayChange('access:change');
   const verb = route.disabled_at === null ? 'disable' : 'enable';
   const label = verb === 'disable' ? 'Disable' : 'Enable';
   return (
     <>
       <button type="button" disabled={refusal !== undefined} title={refusal} onClick={() => setIsAsking(true)}>
-        {label}…
+        {isProposal ? `Propose: ${label}` : label}…
       </button>
       {isAsking && (
         <ReasonDialog
           title={`${label} ${route.customer_id}/${route.name}`}
-          verb={label}
-          words={[verb, 'route', `${route.customer_id}/${route.name}`]}
+          verb={isProposal ? 'Propose' : label}
+          words={[verb, 'route', `${route.customer_id}/${route.name}`, ...(isProposal ? ['--propose'] : [])]}
           onClose={() => setIsAsking(false)}
           act={async (reason) => {
+            if (isProposal) return await propose({ method: 'POST', path: `${path}/${verb}`, body: {}, reason });
             await post(`${path}/${verb}`, { reason });
             say(`The route is ${verb}d.`);
             onChanged();
@@ -157,7 +158,7 @@ function RouteText({ path, read: { route, etag }, onChanged }: RouteTextProps) {
   const [text, setText] = useState(source);
   const [faults, setFaults] = useState<readonly Fault[]>([]);
   const [checked, setChecked] = useState<Checked>();
-  const refusal = useRefusal('definitions:apply');
+  const { refusal, isProposal } = useMayChange('definitions:apply');
   const isChanged = text !== base.source;
   const isBehind = base.etag !== etag;
 
@@ -235,7 +236,7 @@ function RouteText({ path, read: { route, etag }, onChanged }: RouteTextProps) {
               title={refusal}
               onClick={() => void check()}
             >
-              Check and apply…
+              {isProposal ? 'Check and propose…' : 'Check and apply…'}
             </button>
             <button type="button" disabled={!isChanged} onClick={() => setText(base.source)}>
               Undo all
@@ -246,12 +247,13 @@ function RouteText({ path, read: { route, etag }, onChanged }: RouteTextProps) {
       </div>
       {checked !== undefined && (
         <ReasonDialog
-          title={`Apply ${tenant}/${name}`}
-          verb="Apply"
+          title={`${isProposal ? 'Propose' : 'Apply'} ${tenant}/${name}`}
+          verb={isProposal ? 'Propose' : 'Apply'}
           isWide
-          words={['apply', '-f', `${name}.yaml`]}
+          words={['apply', '-f', `${name}.yaml`, ...(isProposal ? ['--propose'] : [])]}
           onClose={() => setChecked(undefined)}
           act={async (reason) => {
+            if (isProposal) return await propose({ method: 'PUT', path, body: files, ifMatch: base.etag, reason });
             const { headers } = await call<Applied>('PUT', path, {
               body: files,
               query: { reason },
