@@ -84,7 +84,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
 
   test('Now shows what needs a person and what fails, and each number leads to its list', async () => {
     await open('/');
-    await page.getByRole('link', { name: '1 dead letters parked' }).waitFor();
+    await page.getByRole('link', { name: '1 dead letter parked' }).waitFor();
     const row = page.getByRole('row').filter({ hasText: 'DELIVERY_ERROR HTTP_503' });
     expect(await row.textContent()).toMatch(/acme\/route-0.*3.*new/s);
     await page.locator('canvas').waitFor();
