@@ -288,7 +288,9 @@ function fieldRow(name: string, place: string, schema: ApiSchema, required = fal
     required ? 'Required.' : '',
     schema.description ?? '',
     schema.enum === undefined ? '' : `One of ${schema.enum.map((value) => `\`${value}\``).join(', ')}.`,
-    schema.default === undefined ? '' : `Default \`${schema.default}\`.`,
+    schema.default === undefined
+      ? ''
+      : `Default \`${typeof schema.default === 'object' ? JSON.stringify(schema.default) : schema.default}\`.`,
   ];
   return `| \`${name}\` | ${place} | ${facts
     .filter((fact) => fact !== '')
