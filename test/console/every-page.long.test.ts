@@ -136,6 +136,12 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     await ask('PUT', `/api/v1/suppressions/mallory@example.com?tenant=acme`);
     const { action_id: action } = await ask('POST', '/api/v1/actions', { verb: 'retry', filter: { ids: [jobId] } });
     await ask('POST', `/api/v1/actions/${action}/run`, { reason: `${MARKUP} retry` });
+    const { proposal_id: proposal } = await ask('POST', '/api/v1/proposals', {
+      method: 'PUT',
+      path: '/api/v1/routes/acme/proposed',
+      body: `# ${MARKUP}\nkind: route\ntenant: acme\nname: proposed\nmatch:\n  path: x\nsteps:\n  - stage: {}\n`,
+      reason: `${MARKUP} proposal`,
+    });
     await sealAudit(sql);
     const [held] = await seedJobs(sql, { objects: [{ name: HOSTILE, key: `acme/held/${HOSTILE}` }] });
     await sql`
@@ -145,6 +151,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     places.set('/files/$id', `/files/${fileId}`);
     places.set('/jobs/$id/records', `/jobs/${job.id}/records`);
     places.set('/actions/$id', `/actions/${action}`);
+    places.set('/proposals/$id', `/proposals/${proposal}`);
     places.set('/routes/$tenant/$name', '/routes/acme/route-0');
     places.set('/partners/$tenant/$name', '/partners/acme/rfi');
     places.set('/campaigns/$id', `/campaigns/${campaign}`);
@@ -232,7 +239,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     },
   );
 
-  test.each(['/files/$id', '/batches/$id', '/actions/$id', '/campaigns/$id'])(
+  test.each(['/files/$id', '/batches/$id', '/actions/$id', '/campaigns/$id', '/proposals/$id'])(
     '%s says that there is no such thing',
     async (path) => {
       await page.goto(`${address}/console${path.replace('$id', '0198c0de-0000-7000-8000-000000000001')}`);
