@@ -240,6 +240,9 @@ export async function seedOneOfEach(
   ids.sessions = session?.id ?? randomUUID();
   const action = await call('/api/v1/actions', { verb: 'cancel', filter: { ids: [job.id] } }, admin.key);
   ids.actions = action.action_id;
+  const path = `/api/v1/partners/${tenant}/${mark}-partner/pause`;
+  const proposal = await call('/api/v1/proposals', { method: 'POST', path, reason: mark }, keys.operator);
+  ids.proposals = proposal.proposal_id;
   await sql`
     INSERT INTO audit_events (type, tenant_id, file_id, actor, detail)
     VALUES ('file.failed', ${tenant}, ${job.fileId}, ${mark}, ${json({ word: mark })})`;

@@ -227,6 +227,7 @@ const WITHOUT_NAMES = [
     '/api/v1/actions',
     '/api/v1/retention',
     '/api/v1/mails',
+    '/api/v1/proposals',
     '/api/v1/health',
     '/api/v1/queues',
   ],
