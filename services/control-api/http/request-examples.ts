@@ -36,6 +36,12 @@ export const REQUEST_EXAMPLES: Readonly<Record<string, unknown>> = {
     rate_per_second: 50,
   },
   postActionsByIdRun: { reason: REASON, rate_per_second: 50, canary: 10, stop_at_percent: 5 },
+  postProposals: {
+    method: 'POST',
+    path: '/api/v1/partners/acme/rfi/pause',
+    body: {},
+    reason: 'INC-4711 it books twice',
+  },
   postRoutesSimulate: { file: { tenant: 'acme', path: 'inbound/orders/week-49.csv', size_bytes: 1_200 } },
   postDeadLettersDiscard: { queue: 'work', reason: 'They are of a test.' },
   postDeadLettersRedrive: { queue: 'work', reason: 'The service reads them now.', rate_per_second: 10 },
