@@ -672,7 +672,7 @@ describe('a worker killed with kill -9', () => {
   test('in the middle of the archive copy: the next worker archives the file, once', async () => {
     await seedRoutes(sql);
     const job = await seedOne();
-    await kill(await startHanging(job, 'archive', 1_000));
+    await kill(await startHanging(job, 'archive', 5_000));
     expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED', fileStatus: 'PROCESSING' });
     const runner = startRunner();
     await until(async () => {
