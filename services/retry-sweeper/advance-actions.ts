@@ -1,5 +1,5 @@
 /**
- * The clock of actions: applies one set of each that is due, and deletes those that have expired, and proposals that have.
+ * The clock of actions: applies one set of each that is due, and deletes those that have expired.
  *
  * 1. A set is one statement (`apply-verb.ts`). A sweeper that is killed loses and doubles nothing: what it did not wake, the clocks find, and
  *    a letter that is sent twice does no harm.
@@ -15,7 +15,6 @@ import {
   readResults,
   SAMPLE,
 } from '#shared/actions/action-transitions.ts';
-import { deleteOldProposals } from '#shared/proposals/proposal-transitions.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { APPLY_VERB, type ApplyVerbOptions } from './apply-verb.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
@@ -40,7 +39,6 @@ const RESULTS_AGAIN_MS = 1_000;
 export async function advanceActions(options: AdvanceActionsOptions): Promise<'again' | 'done'> {
   const { sql, retentionMs, logger } = options;
   const isMoreToDelete = await expireActions(sql, { retentionMs, actor: ACTOR });
-  await deleteOldProposals(sql, retentionMs);
   const due = await findDueActions(sql, ACTIONS_AT_ONCE);
   for (const action of due) {
     try {

@@ -12,6 +12,7 @@ import {
   isLockTimeout,
 } from '#shared/db/partitions.ts';
 import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
+import { deleteExpiredProposals } from '#shared/proposals/proposal-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import { deleteLeftovers } from '#shared/retention/delete-leftovers.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -41,6 +42,7 @@ export async function keepPartitions(
   const reports = await deleteExpiredMailEvents(sql, before, signal);
   if (reports > 0) logger.info({ reports }, 'reports of mails past retention deleted');
   await deleteExpiredOccurrences(sql, before);
+  await deleteExpiredProposals(sql, before);
   await deleteExpiredSessions(sql, before, signal);
   const leftovers = await deleteLeftovers(sql, before, signal);
   if (leftovers > 0) logger.info({ leftovers }, 'dead letters, notices and pulls past retention deleted');

@@ -94,12 +94,12 @@ function eventOf(sql: Sql, type: string, reason: Fragment): Fragment {
     FROM moved`;
 }
 
-const DELETED_AT_ONCE = 100;
+/** More than a fleet proposes between two looks. */
+const DELETED_AT_ONCE = 5_000;
 
-/** Of those that were decided, or that nobody decided in time. */
-export async function deleteOldProposals(sql: Sql, retentionMs: number): Promise<void> {
+/** Those that could be approved until before `before`, whatever became of them. */
+export async function deleteExpiredProposals(sql: Sql, before: Date): Promise<void> {
   await sql`
     DELETE FROM proposals WHERE id IN (
-      SELECT id FROM proposals WHERE expires_at < now() - ${retentionMs}::float8 * interval '1 ms'
-      LIMIT ${literalLimit(sql, DELETED_AT_ONCE)})`;
+      SELECT id FROM proposals WHERE expires_at < ${before} LIMIT ${literalLimit(sql, DELETED_AT_ONCE)})`;
 }

@@ -64,6 +64,8 @@ const KINDS = {
   sender: { plural: 'senders', word: 'Sender', detail: detailSchema },
 } as const;
 
+export const VERSIONED_PLURALS = Object.values(KINDS).map(({ plural }) => plural);
+
 /** In the list of one route. */
 const VERSIONS_SHOWN = 200;
 

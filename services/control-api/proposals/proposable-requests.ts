@@ -1,8 +1,9 @@
 /** Which requests can be proposed: those that change definitions, and the calls of partners. */
 import { z } from 'zod';
+import { VERSIONED_PLURALS } from '../definitions/handle-versions.ts';
 import { breakerBody, wordBody } from '../partners/handle-partner-control.ts';
 
-const KINDS = 'routes|partners|stores|databases|remotes|sources|calendars|expectations|senders';
+const KINDS = VERSIONED_PLURALS.join('|');
 
 interface Proposable {
   readonly method: 'PUT' | 'POST';

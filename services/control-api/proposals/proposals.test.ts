@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import type { Role } from '#shared/access/permissions.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
+import { deleteExpiredProposals } from '#shared/proposals/proposal-transitions.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
@@ -162,6 +163,10 @@ test('a proposal that nobody decided about expires', async () => {
   expect((await approve('admin', proposal)).json().code).toBe('PROPOSAL_NOT_OPEN');
   const url = `/api/v1/proposals/${proposal.proposal_id}`;
   expect((await as('viewer', 'GET', url)).json()).toMatchObject({ state: 'EXPIRED', check: null });
+  await deleteExpiredProposals(api.sql, new Date(Date.now() - 60_000));
+  expect((await as('viewer', 'GET', url)).statusCode).toBe(200);
+  await deleteExpiredProposals(api.sql, new Date(Date.now() + 60_000));
+  expect((await as('viewer', 'GET', url)).statusCode).toBe(404);
 });
 
 test('what tenants propose or see is nothing', async () => {
