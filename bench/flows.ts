@@ -321,6 +321,7 @@ const pushOurs =
       if ((await (connection.writeAndStat ?? writeAndStat)(temp, content)) === undefined)
         throw new Error(`${name} is not there`);
       await connection.rename(temp, path);
+      await connection.stat(path);
     });
   };
 
