@@ -320,8 +320,12 @@ const pushOurs =
       };
       if ((await (connection.writeAndStat ?? writeAndStat)(temp, content)) === undefined)
         throw new Error(`${name} is not there`);
-      await connection.rename(temp, path);
-      await connection.stat(path);
+      const renameAndStat = async () => {
+        await connection.rename(temp, path);
+        return await connection.stat(path);
+      };
+      if ((await (connection.renameAndStat ?? renameAndStat)(temp, path)) === undefined)
+        throw new Error(`${name} was not renamed`);
     });
   };
 

@@ -53,6 +53,7 @@ async function* small(): AsyncGenerator<Uint8Array> {
 }
 const writeSmall = async (connection: RemoteConnection) => await connection.writeAndStat?.('/in/a', small());
 const rename = (connection: RemoteConnection) => connection.rename('/in/a', '/in/b', { overwrite: true });
+const renameAndLook = async (connection: RemoteConnection) => await connection.renameAndStat?.('/in/a', '/in/b');
 const stat = (connection: RemoteConnection) => connection.stat('/in/a');
 const remove = (connection: RemoteConnection) => connection.remove('/in/a');
 
@@ -114,6 +115,13 @@ const ROWS: Row[] = [
     'a connection that ends before the reply to a rename',
     { RENAME: cutsOff },
     rename,
+    'REMOTE_LOST',
+    { isOutcomeUnknown: true },
+  ],
+  [
+    'a connection that ends before the reply to a rename with a look',
+    { RENAME: cutsOff },
+    renameAndLook,
     'REMOTE_LOST',
     { isOutcomeUnknown: true },
   ],
@@ -188,6 +196,24 @@ test('a small upload is asked for in two goes, and one that was looked at too ea
   expect(upload.filter((verb) => verb === 'CLOSE')).toHaveLength(1);
   expect(upload.filter((verb) => verb === 'STAT')).toHaveLength(2);
   expect(await writeSmall(connection)).toMatchObject({ sizeBytes: SMALL.length });
+  await connection.close();
+});
+
+const missing = ({ sftp, id }: SftpRequest): void => sftp.status(id, STATUS.NO_SUCH_FILE);
+const found = ({ sftp, id }: SftpRequest): void => sftp.attrs(id, attributesOf(3));
+
+// The first look is for a file that has the name before.
+test.each<[string, ((request: SftpRequest) => unknown)[], object | undefined]>([
+  ['has its new name', [missing, found], { sizeBytes: 3 }],
+  ['is looked at again where that was too early', [missing, missing, found], { sizeBytes: 3 }],
+  ['was moved, though it is taken at once', [missing, missing, missing], undefined],
+  ['was moved, though nothing more is heard', [missing, cutsOff], undefined],
+  ['was moved, though nobody may look at it', [missing, ...Array(2).fill(says(STATUS.PERMISSION_DENIED))], undefined],
+])('a file that is renamed and looked at in one go %s', async (_name, looks, there) => {
+  const connection = await open({ STAT: (request) => looks[request.count - 1]?.(request) });
+  expect(await renameAndLook(connection)).toEqual(there && expect.objectContaining(there));
+  expect(server?.requests.filter((request) => request === 'RENAME')).toHaveLength(1);
+  expect(server?.requests.filter((request) => request === 'STAT')).toHaveLength(looks.length);
   await connection.close();
 });
 

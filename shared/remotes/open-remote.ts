@@ -147,6 +147,9 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     ...(connection.writeAndStat !== undefined && {
       writeAndStat: async (path, body, options) => await connection.writeAndStat?.(file(path), body, options),
     }),
+    ...(connection.renameAndStat !== undefined && {
+      renameAndStat: async (from, to, options) => await connection.renameAndStat?.(file(from), file(to), options),
+    }),
     ...(connection.hashOf !== undefined && { hashOf: async (path) => await connection.hashOf?.(file(path)) }),
     ...(connection.share !== undefined && { share: () => within(connection.share?.() ?? connection, paths) }),
     ...(connection.staging !== undefined && { staging: stagingWithin(connection.staging, file) }),

@@ -52,6 +52,9 @@ export function paceConnection(
     ...(paceable.writeAndStat !== undefined && {
       writeAndStat: async (path, body, options) => await paceable.writeAndStat?.(path, paced(body), options),
     }),
+    ...(paceable.renameAndStat !== undefined && {
+      renameAndStat: async (from, to, options) => await paceable.renameAndStat?.(from, to, options),
+    }),
     ...(paceable.hashOf !== undefined && { hashOf: paceable.hashOf }),
     ...(paceable.staging !== undefined && { staging: paceStaging(paceable.staging) }),
     ...(paceable.share !== undefined && { share: () => pace(paceable.share?.() ?? paceable) }),

@@ -31,6 +31,10 @@ export interface WriteOptions {
   readonly sizeBytes?: number;
 }
 
+export interface RenameOptions {
+  readonly overwrite?: boolean;
+}
+
 export interface RemoteConnection {
   /** What proved who the server is: `SHA256:...` of its host key, or `sha256/...` of its certificate's key. Of the last socket, where there are many. */
   readonly fingerprint: string;
@@ -56,7 +60,11 @@ export interface RemoteConnection {
     | ((path: string, body: AsyncIterable<Uint8Array>, options?: WriteOptions) => Promise<RemoteFile | undefined>)
     | undefined;
   /** Without `overwrite` an existing `to` is `REMOTE_EXISTS`. FTP servers can only be asked before: between the question and the rename is a gap. */
-  rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
+  rename(from: string, to: string, options?: RenameOptions): Promise<void>;
+  /** `rename`, and then `stat` of the new name, at the price of one: absent where that saves nothing. A look that fails is undefined: the file was moved. */
+  readonly renameAndStat?:
+    | ((from: string, to: string, options?: RenameOptions) => Promise<RemoteFile | undefined>)
+    | undefined;
   /** A file that is not there is `REMOTE_PATH_GONE`. */
   remove(path: string): Promise<void>;
   /** The file's SHA-256, hexadecimal, as the server makes it. Absent where it offers none; undefined where it makes none of this file. */

@@ -150,6 +150,24 @@ export function useRemotes(servers: readonly PartnerServerKind[]): void {
         await connection.remove(at('old'));
       });
 
+      test('a file that is renamed and looked at in one go is found, and what cannot be renamed is left', async ({
+        skip,
+      }) => {
+        skip(connection.renameAndStat === undefined, 'it would save nothing');
+        for (const overwrite of [false, true]) {
+          await connection.write(at('new'), inPieces(Buffer.from('newer')));
+          const found = await connection.renameAndStat?.(at('new'), at('moved'), { overwrite });
+          expect(found).toMatchObject({ sizeBytes: 5 });
+          expect(String(await readFile(onDisk('moved')))).toBe('newer');
+        }
+        await connection.write(at('new'), inPieces(Buffer.from('new')));
+        const refused = connection.renameAndStat?.(at('new'), at('moved'));
+        await expect(refused).rejects.toMatchObject({ code: 'REMOTE_EXISTS' });
+        expect(String(await readFile(onDisk('moved')))).toBe('newer');
+        for (const name of ['new', 'moved']) await connection.remove(at(name));
+        expect(connection.isUsable).toBe(true);
+      });
+
       test('a listing has files, directories, sizes and, where the server tells them, times in UTC', async () => {
         await mkdir(onDisk('below'));
         const when = new Date('2025-03-30T00:59:58Z');

@@ -1,6 +1,6 @@
 /** Files of an SFTP server over one channel. What each status means is the protocol's (draft-ietf-secsh-filexfer-02), as far as servers keep to it. */
 import type { Attributes, Client, FileEntry, SFTPWrapper } from 'ssh2';
-import type { RemoteConnection, RemoteEntry, RemoteFile, WriteOptions } from '../remote-connection.ts';
+import type { RemoteConnection, RemoteEntry, RemoteFile, RenameOptions, WriteOptions } from '../remote-connection.ts';
 import { hasRemoteFault, RemoteError, type RemoteFault } from '../remote-error.ts';
 import { RequestWatch } from '../request-watch.ts';
 import { readAhead } from './read-ahead.ts';
@@ -32,6 +32,11 @@ const CLOSE_MS = 1_000;
 const NEW_FILE_MODE = 0o644;
 /** Of a file's writes. A server that takes them out of order is given no more to mix up. */
 const MOST_UNANSWERED_AT_END = 1;
+
+interface MoveOptions extends RenameOptions {
+  /** The request that moves the file has left; its answer has not come. */
+  readonly onSent?: () => void;
+}
 
 type Callback<Result> = (error?: Error | null, result?: Result) => void;
 
@@ -213,12 +218,27 @@ export class SftpConnection implements RemoteConnection {
     }
   }
 
-  async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
-    if (overwrite) return await this.#replace(from, to);
+  async rename(from: string, to: string, options?: RenameOptions): Promise<void> {
+    await this.#move(from, to, options);
+  }
+
+  async renameAndStat(from: string, to: string, options?: RenameOptions): Promise<RemoteFile | undefined> {
+    const lookAt = async (): Promise<RemoteFile | undefined> => await this.stat(to).catch(() => undefined);
+    let look: Promise<RemoteFile | undefined> | undefined;
+    const onSent = (): void => {
+      look = lookAt();
+    };
+    await this.#move(from, to, { ...options, onSent });
+    // A server that does not keep the order of requests may have looked too early.
+    return (await look) ?? (await lookAt());
+  }
+
+  async #move(from: string, to: string, { overwrite = false, onSent }: MoveOptions = {}): Promise<void> {
+    if (overwrite) return await this.#replace(from, to, onSent);
     const exists = async (): Promise<boolean> => (await this.stat(to)) !== undefined;
     if (!this.#refusesExisting && (await exists())) throw existing();
     try {
-      await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+      await this.#rename(from, to, onSent);
     } catch (error) {
       if (hasRemoteFault(error, 'refused') && (await exists())) throw existing();
       throw error;
@@ -249,15 +269,23 @@ export class SftpConnection implements RemoteConnection {
   }
 
   /** In one step where the server can; else the old file goes first, and a failure in between leaves `from`. */
-  async #replace(from: string, to: string): Promise<void> {
+  async #replace(from: string, to: string, onSent?: () => void): Promise<void> {
     if (!this.#lacking.has('posix-rename')) {
-      const isDone = await this.#tryExtension('posix-rename', 'rename the file', (done) =>
-        this.#sftp.ext_openssh_rename(from, to, done),
-      );
+      const isDone = await this.#tryExtension('posix-rename', 'rename the file', (done) => {
+        this.#sftp.ext_openssh_rename(from, to, done);
+        onSent?.();
+      });
       if (isDone) return;
     }
     if ((await this.stat(to)) !== undefined) await this.remove(to);
-    await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+    await this.#rename(from, to, onSent);
+  }
+
+  async #rename(from: string, to: string, onSent?: () => void): Promise<void> {
+    await this.#ask<void>('rename the file', (done) => {
+      this.#sftp.rename(from, to, done);
+      onSent?.();
+    });
   }
 
   async #sync(handle: Buffer): Promise<void> {

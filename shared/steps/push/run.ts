@@ -127,9 +127,13 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
     async commit(facts) {
       return await committing(context, () =>
         connected(context, async (connection): Promise<Committed<PushFacts>> => {
-          if (facts.staged !== undefined) await show(context, connection, facts);
-          else if (isDirect) await connection.write(facts.path, ...contentFrom(context, 0));
-          else await rename(context, connection, facts);
+          const { path, staged } = facts;
+          if (staged === undefined && !isDirect) {
+            const there = await rename(context, connection, facts);
+            return { type: 'done', facts: { ...facts, isSeen: there?.sizeBytes === facts.sizeBytes } };
+          }
+          if (staged !== undefined) await show(context, connection, facts);
+          else await connection.write(path, ...contentFrom(context, 0));
           return await seenAfter(context, connection, facts);
         }),
       );
@@ -146,11 +150,10 @@ async function seenAfter(
   connection: RemoteConnection,
   facts: PushFacts,
 ): Promise<Committed<PushFacts>> {
-  const { path, temp, staged, sizeBytes } = facts;
+  const { path, staged, sizeBytes } = facts;
   const there = await statIfAnswered(connection, path);
   const isSeen = there?.sizeBytes === sizeBytes;
-  if (temp !== undefined || staged !== undefined || there === undefined)
-    return { type: 'done', facts: { ...facts, isSeen } };
+  if (staged !== undefined || there === undefined) return { type: 'done', facts: { ...facts, isSeen } };
   if (!isSeen) {
     const message = `The remote has ${there.sizeBytes} bytes of ${sizeBytes} under the final name; they are sent again.`;
     return { type: 'not-done', outcome: { type: 'retry', code: 'DELIVERY_ERROR', cause: 'SIZE_MISMATCH', message } };
@@ -171,10 +174,17 @@ async function statIfAnswered(connection: RemoteConnection, path: string): Promi
   }
 }
 
-/** A plain no to the rename leaves the temporary name, so it is known not to be done. */
-async function rename({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<void> {
+/** Resolves to what the server has then. A plain no to the rename leaves the temporary name, so it is known not to be done. */
+async function rename(
+  { options }: Context,
+  connection: RemoteConnection,
+  { temp = '', path }: PushFacts,
+): Promise<RemoteFile | undefined> {
+  const how = { overwrite: options.onExisting === 'overwrite' };
   try {
-    await connection.rename(facts.temp ?? '', facts.path, { overwrite: options.onExisting === 'overwrite' });
+    if (connection.renameAndStat !== undefined) return await connection.renameAndStat(temp, path, how);
+    await connection.rename(temp, path, how);
+    return await statIfAnswered(connection, path);
   } catch (error) {
     if (!hasRemoteFault(error, 'denied', 'refused')) throw error;
     const message = `The remote ${options.remote} refuses to rename the file: ${error.message}.`;
