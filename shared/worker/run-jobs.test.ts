@@ -507,7 +507,7 @@ describe('leases', () => {
     const job = await seedOne();
     let isAborted = false;
     const runner = startRunner({
-      leaseMs: 1_000,
+      leaseMs: 6_000,
       steps: {
         validate: async ({ signal }) => {
           await cancelJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'not wanted' });
@@ -527,10 +527,10 @@ describe('leases', () => {
     await seedRoutes(sql);
     const job = await seedOne();
     const runner = startRunner({
-      leaseMs: 2_000,
+      leaseMs: 4_000,
       steps: {
         validate: async () => {
-          await new Promise((resolve) => setTimeout(resolve, 3_000));
+          await new Promise((resolve) => setTimeout(resolve, 5_000));
           return { type: 'succeeded' };
         },
       },
