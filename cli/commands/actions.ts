@@ -32,6 +32,7 @@ const actionSchema = summarySchema.extend({
       z.looseObject({ id: z.string(), tenant: z.string().nullable(), file_name: z.string().nullable() }),
     ),
   }),
+  needs_approval: z.boolean(),
   results: z.object({ ended: z.number(), failing: z.number(), open: z.number() }).nullable(),
 });
 type Action = z.infer<typeof actionSchema>;
@@ -153,6 +154,7 @@ export function addActions(program: Command, cli: Cli): void {
       context.terminal.note(
         `Nothing is done yet. Until ${until}: longshore actions run ${action.action_id} --reason TEXT`,
       );
+      if (action.needs_approval) context.terminal.note('Then it waits for a second person to approve it.');
     },
   });
 

@@ -1,11 +1,15 @@
 /** All views of the console. A view is a folder with one component by `export default`, and one line here. */
 import type { ComponentType } from 'react';
+import type { Permission } from '#shared/access/permissions.ts';
+import { useMe } from '../api/me.ts';
 
 export interface View {
   /** Under `/console`; `$name` is a parameter. */
   readonly path: string;
   /** In the navigation, in this order; views without it are reached from others. */
   readonly nav?: string;
+  /** Without it nothing of the view can be read: it is not offered. */
+  readonly takes?: Permission;
   /** After `g`. */
   readonly key?: string;
   readonly load: () => Promise<{ default: ComponentType }>;
@@ -35,13 +39,22 @@ export const VIEWS: readonly View[] = [
   { path: '/campaigns/$id', load: () => import('./campaigns/campaign-view.tsx') },
   { path: '/mails', nav: 'Mails', load: () => import('./campaigns/mails-view.tsx') },
   { path: '/suppressions', nav: 'Suppressed', load: () => import('./campaigns/suppressions-view.tsx') },
-  { path: '/people', nav: 'People', load: () => import('../parts/people/people-view.tsx') },
-  { path: '/keys', nav: 'Keys', load: () => import('../parts/keys/keys-view.tsx') },
-  { path: '/queues', nav: 'Queues', key: 'q', load: () => import('./queues/queues-view.tsx') },
+  { path: '/people', nav: 'People', takes: 'people:manage', load: () => import('../parts/people/people-view.tsx') },
+  { path: '/keys', nav: 'Keys', takes: 'keys:manage', load: () => import('../parts/keys/keys-view.tsx') },
+  { path: '/queues', nav: 'Queues', takes: 'queues:read', key: 'q', load: () => import('./queues/queues-view.tsx') },
   { path: '/effects', nav: 'In doubt', load: () => import('./effects/effects-view.tsx') },
   { path: '/sessions', nav: 'SFTP', key: 's', load: () => import('./sessions/sessions-view.tsx') },
   { path: '/usage', nav: 'Usage', load: () => import('./usage/usage-view.tsx') },
   { path: '/retention', nav: 'Retention', key: 't', load: () => import('./retention/retention-view.tsx') },
   { path: '/settings', nav: 'Settings', load: () => import('./settings/settings-view.tsx') },
-  { path: '/audit', nav: 'Audit', key: 'a', load: () => import('./audit/audit-view.tsx') },
+  { path: '/audit', nav: 'Audit', takes: 'audit:read', key: 'a', load: () => import('./audit/audit-view.tsx') },
 ];
+
+/** What the navigation and the palette offer to whom is signed in, by name. */
+export function useNamedViews(): readonly (View & { readonly nav: string })[] {
+  const permissions = useMe().data?.permissions ?? [];
+  return VIEWS.flatMap((view) => {
+    const { nav, takes } = view;
+    return nav === undefined || (takes !== undefined && !permissions.includes(takes)) ? [] : [{ ...view, nav }];
+  });
+}

@@ -4,7 +4,14 @@ import { readResults } from '#shared/actions/action-transitions.ts';
 import { MOST_LEFT_OUT } from '#shared/actions/preview-action.ts';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq, sql as expression } from '#shared/db/drizzle.ts';
-import { ACTION_ITEM_STATES, ACTION_STATES, ACTION_VERBS, actionItems, actions } from '#shared/db/schema.ts';
+import {
+  ACTION_ITEM_STATES,
+  ACTION_STATES,
+  ACTION_VERBS,
+  type ActionVerb,
+  actionItems,
+  actions,
+} from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { encodeIdCursor } from '../http/page-cursor.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
@@ -54,6 +61,7 @@ export const actionSchema = actionSummarySchema
         z.looseObject({ id: z.string(), tenant: z.string().nullable(), file_name: z.string().nullable() }),
       ),
     }),
+    needs_approval: z.boolean().describe('It was only previewed, and once it is run it waits for a second person.'),
     results: z
       .object({ ended: z.number(), failing: z.number(), open: z.number() })
       .nullable()
@@ -143,13 +151,22 @@ function toSummary(row: ActionRow): ActionSummary {
   };
 }
 
+/** Sent a second time, an effect is there twice. */
+export const APPROVED_VERBS: readonly ActionVerb[] = ['resend'];
+
 export interface ActionReads {
   readonly sql: Sql;
   readonly reads: Reads;
+  /** Sets larger than this wait for a second person too. */
+  readonly actionApprovalOver?: number | undefined;
 }
 
 /** @throws LongshoreError `NOT_FOUND` for what is not in the tenant's sight. */
-export async function findAction({ sql, reads }: ActionReads, tenantId: string | null, id: string): Promise<Action> {
+export async function findAction(
+  { sql, reads, actionApprovalOver = Number.POSITIVE_INFINITY }: ActionReads,
+  tenantId: string | null,
+  id: string,
+): Promise<Action> {
   const [row] = await reads
     .select(columns)
     .from(actions)
@@ -158,6 +175,10 @@ export async function findAction({ sql, reads }: ActionReads, tenantId: string |
   return {
     ...toSummary(row),
     preview: row.preview as Action['preview'],
+    needs_approval:
+      row.state === 'PREVIEWED' &&
+      row.takes > 0 &&
+      (APPROVED_VERBS.includes(row.verb) || row.takes > actionApprovalOver),
     results: row.startedAt === null ? null : await readResults(sql, row),
   };
 }

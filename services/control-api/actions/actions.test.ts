@@ -68,6 +68,7 @@ test('previews, runs once however often it is asked, and shows how it goes', asy
     payload: { verb: 'RETRY', filter: { code: 'CANCELLED', since: '2020-01-01T00:00:00Z' }, rate_per_second: 2 },
   });
   expect(seen).toMatchObject({ state: 'PREVIEWED', verb: 'retry', takes: 3, seconds_left: 2, results: null });
+  expect(seen.needs_approval).toBe(false);
   const path = `/actions/${seen.action_id}`;
   const runs = await Promise.all(
     [1, 2, 3].map(() => ask('POST', `${path}/run`, { payload: { reason: 'INC-1', canary: 1 } })),
@@ -130,8 +131,9 @@ test('refuses a preview that is too old, a filter of nothing, and conditions tha
 test('a set over the limit waits for another person than the one who ran it', async () => {
   await seedCancelled(5);
   const id = await preview('retry', { tenant: 'acme' }, secondKey);
+  expect((await ask('GET', `/actions/${id}`)).body).toMatchObject({ takes: 5, needs_approval: true });
   const run = await ask('POST', `/actions/${id}/run`, { payload: { reason: 'x' } });
-  expect(run.body).toMatchObject({ state: 'AWAITING_APPROVAL', actor: 'operator:operator' });
+  expect(run.body).toMatchObject({ state: 'AWAITING_APPROVAL', needs_approval: false, actor: 'operator:operator' });
   expect(await ask('POST', `/actions/${id}/approve`)).toMatchObject({
     status: 403,
     body: { code: 'ACTION_SAME_PERSON' },

@@ -47,7 +47,15 @@ import {
   textField,
 } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
-import { actionPageSchema, actionSchema, findAction, findActions, findItems, itemPageSchema } from './action-reply.ts';
+import {
+  APPROVED_VERBS,
+  actionPageSchema,
+  actionSchema,
+  findAction,
+  findActions,
+  findItems,
+  itemPageSchema,
+} from './action-reply.ts';
 
 const rateField = z.number().min(0.2).max(1_000);
 
@@ -139,7 +147,6 @@ const PERMISSIONS: Readonly<Record<ActionVerb, Permission>> = {
   redrive: 'letters:redrive',
   discard: 'letters:redrive',
 };
-export const APPROVED_VERBS: readonly ActionVerb[] = ['resend'];
 
 export function handleActions(
   app: ApiServer,

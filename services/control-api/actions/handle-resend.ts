@@ -18,8 +18,7 @@ import { idField, reasonField, textField } from '../http/request-fields.ts';
 import { callerWith } from '../http/request-guard.ts';
 import { findJobSummary } from '../jobs/find-job.ts';
 import { jobSummarySchema } from '../jobs/job-summary.ts';
-import { actionSchema, findAction } from './action-reply.ts';
-import { APPROVED_VERBS } from './handle-actions.ts';
+import { APPROVED_VERBS, actionSchema, findAction } from './action-reply.ts';
 
 const bodySchema = z.strictObject({ file_id: idField, route: textField(128), reason: reasonField });
 

@@ -11,8 +11,7 @@ import { previewAction } from '#shared/actions/preview-action.ts';
 import { EFFECT_STAGES } from '#shared/db/schema.ts';
 import { resolveEffect } from '#shared/effects/resolve-effect.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { actionSchema, findAction } from '../actions/action-reply.ts';
-import { APPROVED_VERBS } from '../actions/handle-actions.ts';
+import { APPROVED_VERBS, actionSchema, findAction } from '../actions/action-reply.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
 import {

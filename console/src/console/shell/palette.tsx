@@ -7,7 +7,7 @@ import { get } from '../../api/client.ts';
 import { Combobox } from '../../parts/combobox.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { visibleText } from '../../parts/plain-text.tsx';
-import { VIEWS } from '../views.ts';
+import { useNamedViews } from '../views.ts';
 
 /** As the API takes it. */
 const SHORTEST = 3;
@@ -23,7 +23,7 @@ export function Palette({ onClose }: { readonly onClose: () => void }) {
     enabled: q.length >= SHORTEST,
     placeholderData: (before) => before,
   });
-  const views = new Map(VIEWS.flatMap(({ nav, path }) => (nav === undefined ? [] : [[nav, path] as const])));
+  const views = new Map(useNamedViews().map(({ nav, path }) => [nav, path]));
   const hits = new Map((q.length < SHORTEST ? [] : (data?.hits ?? [])).map((hit) => [labelOf(hit), addressOf(hit)]));
   const isName = (name: string) => name.toLowerCase().includes(text.trim().toLowerCase());
 

@@ -20,7 +20,7 @@ import { usePageTitle } from '../../parts/use-page-title.ts';
 import { usePastedLink } from '../../parts/use-pasted-link.ts';
 import { THEMES, useTheme } from '../../parts/use-theme.ts';
 import { isLink, SignIn } from '../sign-in/sign-in.tsx';
-import { VIEWS } from '../views.ts';
+import { useNamedViews } from '../views.ts';
 import { Keys, type Shown } from './keys.tsx';
 import { SessionEnd } from './session-end.tsx';
 import styles from './shell.module.css';
@@ -159,7 +159,7 @@ function Navigation() {
   // Who has gone to a view is done with it.
   const isOpen = openedAt === path;
   const isHere = (to: string) => (to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`));
-  const views = VIEWS.filter(({ nav }) => nav !== undefined);
+  const views = useNamedViews();
   const here = views.find(({ path: to }) => isHere(to))?.nav;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: what is pressed is the button and links in it.

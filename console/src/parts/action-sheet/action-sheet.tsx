@@ -119,7 +119,10 @@ export function ActionSheet({ verb, filter, onClose, onRun }: ActionSheetProps) 
       <p>{meaning}</p>
       <Scope filter={filter} />
       {preview.data !== undefined ? (
-        <Preview action={preview.data} />
+        <>
+          <Preview action={preview.data} />
+          {preview.data.needs_approval && <p>A second person has to approve it before anything is done.</p>}
+        </>
       ) : preview.error !== null ? (
         <Failed error={preview.error} onRetry={() => setScopeKey(crypto.randomUUID())} />
       ) : (

@@ -257,18 +257,20 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
       </label>
       <fieldset>
         <legend>Only these scopes; with none, all that the role allows</legend>
-        {SCOPES.map((scope) => (
-          <label key={scope}>
-            <input
-              type="checkbox"
-              checked={scopes.includes(scope)}
-              onChange={({ target }) =>
-                setScopes(SCOPES.filter((each) => (each === scope ? target.checked : scopes.includes(each))))
-              }
-            />{' '}
-            {scope}
-          </label>
-        ))}
+        <div className="row">
+          {SCOPES.map((scope) => (
+            <label key={scope}>
+              <input
+                type="checkbox"
+                checked={scopes.includes(scope)}
+                onChange={({ target }) =>
+                  setScopes(SCOPES.filter((each) => (each === scope ? target.checked : scopes.includes(each))))
+                }
+              />{' '}
+              {scope}
+            </label>
+          ))}
+        </div>
       </fieldset>
     </FormDialog>
   );

@@ -34,7 +34,7 @@ export default function SendView() {
     queryFn: ({ signal }) => get<Pick<RoutePage, 'routes'>>('/api/v1/routes', { query: { limit: 200 }, signal }),
   });
   const folders = foldersOf(routes.data?.routes ?? []);
-  const directory = typed ?? (folders.length === 1 ? folders[0] : undefined) ?? 'inbound';
+  const directory = typed ?? folders[0] ?? 'inbound';
   const me = useMe();
   const sendings = useSendings();
   const { items, since } = sendings;
