@@ -20,7 +20,9 @@ const FILES = 48;
 /** Longer than the worker repeats statements before it asks whether the database is there. */
 const OUTAGE_MS = 15_000;
 const BACK_WITHIN_MS = 60_000;
-const LONGEST_MS = 400_000;
+/** For all files, on a machine that does other things as well. */
+const ALL_WITHIN_MS = 240_000;
+const LONGEST_MS = 600_000;
 
 /** Three servers, workers and sweepers mostly wait; more that come back at once would wait for the processor. */
 vi.setConfig({ maxConcurrency: 3 });
@@ -77,6 +79,7 @@ async function expectBackFrom({ work, processes }: OutageBed, outage: Outage): P
   const jobs = await work.putFiles({ count: FILES, bodyOf: (index) => Buffer.from(`id\n${index}\n`) });
   await work.wakeUps.sendJobs(jobs.slice(0, FILES / 2));
   await vi.waitFor(async () => expect(await completed()).toBeGreaterThan(5), { timeout: 60_000, interval: 20 });
+  const before = await completed();
   await outage.begin();
   await work.wakeUps.sendJobs(jobs.slice(FILES / 2));
   const endMs = performance.now() + OUTAGE_MS;
@@ -85,7 +88,11 @@ async function expectBackFrom({ work, processes }: OutageBed, outage: Outage): P
     await delay(500);
   }
   await outage.end();
-  await vi.waitFor(async () => expect(await completed()).toBe(FILES), { timeout: BACK_WITHIN_MS, interval: 200 });
+  await vi.waitFor(async () => expect(await completed()).toBeGreaterThan(before), {
+    timeout: BACK_WITHIN_MS,
+    interval: 200,
+  });
+  await vi.waitFor(async () => expect(await completed()).toBe(FILES), { timeout: ALL_WITHIN_MS, interval: 200 });
   expect(await count(work.sql`SELECT max(step_attempts)::int AS n FROM jobs`)).toBe(1);
   expect(await count(work.sql`SELECT count(*)::int AS n FROM attempts WHERE outcome <> 'succeeded'`)).toBe(0);
   expect(await count(work.sql`SELECT count(*)::int AS n FROM dead_letters`)).toBe(0);

@@ -120,7 +120,7 @@ test('5,000 records end as they should although their workers are killed 50 time
     return state !== 'SUCCESS' && !isInDoubt;
   });
   expect(unclear.filter((row) => !isSpent(row))).toEqual([]);
-}, 400_000);
+}, 900_000);
 
 function isRejected({ state, code, cause }: RecordRow): boolean {
   return state === 'FAILED' && code === 'ASSIGNMENTS_ERROR' && cause === 'BUSINESS_REJECTION';
