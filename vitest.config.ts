@@ -18,7 +18,7 @@ const files = groupTestFiles(import.meta.dirname);
  * that no long file is left alone at the end. Of what is long some files flood a fleet and some wait for leases and outages: half a
  * core each over the whole suite.
  */
-const WORKERS = { unit: 2, e2e: 4, service: 4, process: 4, long: 4 } as const satisfies Record<ProjectName, number>;
+const WORKERS = { unit: 2, e2e: 4, service: 4, process: 4, long: 2 } as const satisfies Record<ProjectName, number>;
 const GROUPS = { unit: 0, e2e: 1, service: 1, process: 1, long: 2 } as const satisfies Record<ProjectName, number>;
 
 /** The young generation of a process that tests: left alone it begins with 1 MiB, and moving what outlives it is a fifteenth of the work. */

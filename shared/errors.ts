@@ -1454,8 +1454,8 @@ export const ERROR_CODES = {
     remedy: 'Use https, and set LONGSHORE_API_TRUSTED_PROXIES when a proxy ends TLS. See docs/guides/access.md.',
   },
   FORBIDDEN: {
-    meaning: 'The API key is not allowed to do this; an operator key is required.',
-    remedy: 'Ask an operator, or use an operator key.',
+    meaning: 'The role of the key or person, or the scopes of the key, do not allow this.',
+    remedy: 'Ask somebody whose role allows it. Operators propose a change to an admin: `longshore ... --propose`.',
   },
   NOT_FOUND: {
     meaning: 'The requested object does not exist, or the API key is not allowed to see it.',

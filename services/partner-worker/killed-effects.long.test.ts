@@ -16,11 +16,12 @@ import { verifyReceipt } from '#shared/receipts/verify-receipt.ts';
 import { type LoadBed, startLoadBed } from '#testkit/beds/load-bed.ts';
 import { startWorkBed, type WorkBed } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
-const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_EFFECTS ?? 25);
+const KILLS = repeatTimes(25);
 const FILES = 16;
 const ROWS = 2_500;
 

@@ -8,10 +8,11 @@ import { applyRoute } from '#shared/definitions/apply-definitions.ts';
 import { routeDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { startWorkBed, type WorkBed } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
-const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_FLOWS ?? 6);
+const KILLS = repeatTimes(6);
 const FILES = 8;
 const ROWS = 2_000;
 const LONGEST_LIFE_MS = 900;

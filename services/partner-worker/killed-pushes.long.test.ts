@@ -14,12 +14,13 @@ import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { routeDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 /** At each point, over both servers together: those over one server die with one worker. */
-const PUSHES = Number(process.env.LONGSHORE_TEST_KILLED_PUSHES ?? 25);
+const PUSHES = repeatTimes(25);
 const AT_ONCE = Math.ceil(PUSHES / 2);
 /** Many requests of SFTP, many records of TLS. */
 const BYTES = 3_000_000;

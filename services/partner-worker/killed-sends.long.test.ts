@@ -17,11 +17,12 @@ import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { routeDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { startWorkBed, type WorkBed } from '#testkit/beds/start-work-bed.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
-const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_SENDS ?? 25);
+const KILLS = repeatTimes(25);
 const FILES = 24;
 /** Long enough that many kills come between a request and its reply. */
 const LONGEST_REPLY_MS = 300;

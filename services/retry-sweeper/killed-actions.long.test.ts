@@ -7,11 +7,12 @@ import { runAction } from '#shared/actions/action-transitions.ts';
 import { previewAction } from '#shared/actions/preview-action.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
-const KILLS = 25;
+const KILLS = repeatTimes(25);
 const JOBS = 6_000;
 /** Sets of a hundred, so that there is always a next one to be killed in. */
 const RATE = 200;

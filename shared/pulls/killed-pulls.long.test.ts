@@ -12,14 +12,15 @@ import { neverStops } from '#testkit/beds/job-runner.ts';
 import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
 import { LANDING, PART_BYTES, type PullWorker } from '#testkit/beds/pull-process.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import type { TestProcess } from '#testkit/servers/start-process.ts';
 
 /** At each point, over both servers together. */
-const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_PULLS ?? 25);
-const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 20);
+const KILLS = repeatTimes(25);
+const AT_RANDOM = repeatTimes(20);
 /** Losing a lease costs no process. */
-const LOST_AT_RANDOM = Number(process.env.LONGSHORE_TEST_LOST_PULLS_AT_RANDOM ?? 180);
+const LOST_AT_RANDOM = repeatTimes(180);
 const SEED = Number(process.env.LONGSHORE_TEST_SEED ?? Date.now() % 1_000_000);
 /** Two parts. */
 const CONTENT = randomBytes(PART_BYTES + 100_000);

@@ -18,6 +18,7 @@ import { type CopyBed, PART_BYTES, startCopyBed } from '#testkit/beds/copy-bed.t
 import { createCopyRunner } from '#testkit/beds/copy-process.ts';
 import { jobDue, neverStops } from '#testkit/beds/job-runner.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import type { S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
@@ -25,7 +26,7 @@ import { findTransfers } from './find-transfers.ts';
 
 const PROCESS = fileURLToPath(new URL('../../testkit/beds/copy-process.ts', import.meta.url));
 const IN_FLIGHT = 3;
-const KILLS = 20;
+const KILLS = repeatTimes(20);
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */
 const FEWEST_PARTS = KILLS * (IN_FLIGHT + 1) + 1;
 const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 0));

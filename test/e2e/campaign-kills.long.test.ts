@@ -7,17 +7,18 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { type CampaignBed, senderDocument, startCampaign, type TakenMail } from '#testkit/beds/campaign-bed.ts';
 import { type PartnerWorkers, startPartnerWorkers } from '#testkit/beds/start-partner-workers.ts';
 import { type StartTestFleetOptions, startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 const TENANT = 'globex';
 const RATE = 300;
-const KILLS = 25;
+const KILLS = repeatTimes(25);
 const RECIPIENTS = 300;
 /** Requests of the worker side by side: the mails that one kill may leave in doubt. */
 const CONCURRENCY = 10;
 /** A sweeper dies with every so many workers: its supervisor waits longer each time. */
-const KILLS_PER_SWEEPER = 10;
+const KILLS_PER_SWEEPER = repeatTimes(10);
 
 /** Parts of statements that no other one has. */
 const INTENT = 'has_intent = i.intent = 1';
@@ -25,7 +26,7 @@ const OUTCOME = 'INSERT INTO record_attempts';
 const REQUEST = 'POST /v2/email/outbound-emails';
 /** The first words of the statement of `OUTCOME`: PostgreSQL shows no more of what it runs. */
 const OUTCOME_BEGINS = '"chunkId" uuid, epoch int';
-const HIT_MS = 60_000;
+const HIT_MS = 180_000;
 
 interface Between {
   readonly database: TcpProxy;
@@ -156,7 +157,7 @@ test.each(POINTS)(
     else expect(ambiguous).toBe(0);
     if (point.takenByTheDead) expect(await countUnanswered(mails, campaign)).toBeGreaterThan(0);
   },
-  400_000,
+  900_000,
 );
 
 /** Mails that were taken, of which no answer was stored. */

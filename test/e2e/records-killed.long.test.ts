@@ -9,16 +9,17 @@ import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
 import { type PartnerWorkers, startPartnerWorkers } from '#testkit/beds/start-partner-workers.ts';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { repeatTimes } from '#testkit/checks/repeat-times.ts';
 import { definitions, recordsCsv, THREE_CALLS, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
 import { type RecordRow, recordsOf } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'acme';
 const RECORDS = 5_000;
 const REDEMPTIONS = 500;
-const KILLS = 50;
+const KILLS = repeatTimes(50);
 const WORKERS = 2;
 /** A sweeper dies with every so many workers: its supervisor waits longer each time. */
-const KILLS_PER_SWEEPER = 16;
+const KILLS_PER_SWEEPER = repeatTimes(16);
 const MOST_TRIES = 4;
 /** The first knows keys, the second does not. */
 const REDEMPTION_CALLS = [
@@ -70,7 +71,7 @@ const [LARGE, EFFECTS] = [`${TENANT}/rfi/large.csv`, `${TENANT}/redemptions/effe
 
 const loseWakeUps = () => fleet.sqs.send(new PurgeQueueCommand({ QueueUrl: fleet.queueUrls['partner-steps'].main }));
 
-test('5,000 records end as they should although their workers are killed 50 times', async () => {
+test(`5,000 records end as they should although their workers are killed ${KILLS} times`, async () => {
   const seed = randomInt(1, 1_000_000);
   const random = seededRandom(seed);
   await fleet.put(LARGE, recordsCsv(rows));
@@ -81,7 +82,7 @@ test('5,000 records end as they should although their workers are killed 50 time
     await fleet.partner.setBehaviour({ latencies: [isAhead ? SLOW : FAST] });
     const until = seen + CALLS_BETWEEN.from + Math.floor(random() * (CALLS_BETWEEN.to - CALLS_BETWEEN.from));
     const hasCome = async () => (await fleet.partner.calls()).length >= until;
-    await fleet.waitUntil(`${until} calls before kill ${kill} (seed ${seed})`, hasCome, 60_000);
+    await fleet.waitUntil(`${until} calls before kill ${kill} (seed ${seed})`, hasCome, 180_000);
     const sweeper = kill % KILLS_PER_SWEEPER === 0 ? fleet.stack.processes['retry-sweeper'] : undefined;
     sweeper?.kill('SIGKILL');
     await workers.kill(kill % WORKERS);
@@ -91,7 +92,7 @@ test('5,000 records end as they should although their workers are killed 50 time
   expect(unfinished?.count, 'the kills fell into the run').toBeGreaterThan(0);
   // Wake-ups whose receiver was killed stay hidden for a minute. That all are lost costs less time, and nothing else.
   await loseWakeUps();
-  await fleet.untilAllEnded(2, 90_000);
+  await fleet.untilAllEnded(2, 240_000);
   // One that was sent to a dead receiver meanwhile could wake nothing any more.
   await loseWakeUps();
 

@@ -188,7 +188,7 @@ export function callerOf(request: FastifyRequest): Caller {
 /** @throws LongshoreError `FORBIDDEN` when the caller's role may not. */
 export function callerWith(request: FastifyRequest, permission: Permission): Caller {
   const caller = callerOf(request);
-  if (!may(caller, permission)) throw forbidden(permission);
+  if (!may(caller, permission)) throw forbidden(caller, permission);
   if (TAKES_RECENT_SIGN_IN.includes(permission) && !['GET', 'HEAD'].includes(request.method)) assertRecent(caller);
   return caller;
 }
@@ -208,10 +208,15 @@ function assertRecent({ session }: Caller): void {
   });
 }
 
-function forbidden(permission: Permission): LongshoreError {
+/** Most of what takes these can be proposed by those who may not do it. */
+const PROPOSED: readonly Permission[] = ['definitions:apply', 'partners:change'];
+
+function forbidden(caller: Caller, permission: Permission): LongshoreError {
   const roles = ROLES.filter((role) => may({ role }, permission));
+  const mayPropose = PROPOSED.includes(permission) && may(caller, 'proposals:make');
+  const proposing = mayPropose ? ' Yours may propose it: POST /api/v1/proposals, or --propose.' : '';
   return new LongshoreError('FORBIDDEN', `This takes the permission ${permission}.`, {
-    hint: `Roles that have it: ${roles.join(', ')}.`,
+    hint: `Roles that have it: ${roles.join(', ')}.${proposing}`,
     details: { permission },
   });
 }

@@ -59,6 +59,7 @@ test('an operator proposes a pause, and an admin makes it in his own name', asyn
 
   const own = await approve('operator', proposal);
   expect([own.statusCode, own.json().code]).toEqual([403, 'FORBIDDEN']);
+  expect(own.json().hint).toContain('--propose');
   expect(await pausedBy()).toBeNull();
 
   const approved = await approve('admin', proposal);

@@ -123,7 +123,7 @@ export const campaigns = pgTable(
     isMarketing: boolean('is_marketing').notNull(),
     /** Of an upload or of a file. */
     fileRef: uuid('file_ref').notNull(),
-    word: text('word').$type<CampaignControl>().notNull().default('GO'),
+    control: text('word').$type<CampaignControl>().notNull().default('GO'),
     heldReason: text('held_reason'),
     /** Values of variables that a row lacks. */
     defaults: jsonb('defaults').notNull().default(sql`'{}'`),
