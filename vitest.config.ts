@@ -15,8 +15,7 @@ const files = groupTestFiles(import.meta.dirname);
 /**
  * Groups run one after another. Fleets and files of services are one group: the former fill the cores while they start, the latter wait, for
  * clocks, for leases, for replies, and between them no core is idle. Fleets come first in it, and the largest files before the small ones, so
- * that no long file is left alone at the end. Of what is long some files flood a fleet and some wait for leases and outages: half a
- * core each over the whole suite.
+ * that no long file is left alone at the end. Of what is long most files have a fleet, or start a process for each kill: a core each.
  */
 const WORKERS = { unit: 2, e2e: 4, service: 4, process: 4, long: 2 } as const satisfies Record<ProjectName, number>;
 const GROUPS = { unit: 0, e2e: 1, service: 1, process: 1, long: 2 } as const satisfies Record<ProjectName, number>;
