@@ -26,6 +26,7 @@ import { forgetUnfinished, listUnfinished } from '../../upload/upload-journal.ts
 import { foldersOf } from './folders.ts';
 
 const ANNOUNCED_PERCENT = 25;
+const USUAL = 'inbound';
 
 export default function SendView() {
   const [typed, setTyped] = useState<string>();
@@ -34,7 +35,8 @@ export default function SendView() {
     queryFn: ({ signal }) => get<Pick<RoutePage, 'routes'>>('/api/v1/routes', { query: { limit: 200 }, signal }),
   });
   const folders = foldersOf(routes.data?.routes ?? []);
-  const directory = typed ?? folders[0] ?? 'inbound';
+  // Where routes take files, the usual folder among them first.
+  const directory = typed ?? folders.find((folder) => folder === USUAL) ?? folders[0] ?? USUAL;
   const me = useMe();
   const sendings = useSendings();
   const { items, since } = sendings;
