@@ -145,6 +145,24 @@ test('two that send the same file at once say the checksum of the file', async (
   expect(store.completedWith).toEqual(Array(2).fill(await checksumOf(file)));
 });
 
+test.each(['urls', 'complete'])('an upload that another one completed meanwhile is sent, seen at %s', async (where) => {
+  const ended = () => Response.json({ code: 'UPLOAD_ENDED', message: 'ended' }, { status: 409 });
+  let isCompleted = false;
+  store.intercept = (what) => {
+    if (what === where) {
+      isCompleted = true;
+      return ended();
+    }
+    return what === 'uploads' && isCompleted
+      ? Response.json({ upload_id: 'u', state: 'completed', file_id: 'other' })
+      : undefined;
+  };
+  expect(await send(createFakeChecksums())).toMatchObject({ state: 'completed', file_id: 'other' });
+
+  store.intercept = (what) => (what === where ? ended() : undefined);
+  await expect(send(createFakeChecksums())).rejects.toThrow('ended');
+});
+
 test('a part that the store refuses is sent again, and a store that refuses it five times ends the try', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   store.intercept = (what) =>

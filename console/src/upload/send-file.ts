@@ -30,17 +30,32 @@ const END_BYTES = 1_048_576;
 const UNAUTHENTICATED = 401;
 
 export async function sendFile(options: SendOptions): Promise<Upload> {
-  const { file, directory, checksums, signal } = options;
+  const { file, directory, signal } = options;
   const key = await keyOf(file, directory);
-  const upload = await patiently(options, () =>
-    post<Upload>(
-      '/api/v1/uploads',
-      { path: directory, name: file.name, size: file.size },
-      { headers: { 'idempotency-key': key }, signal },
-    ),
-  );
+  const find = (): Promise<Upload> =>
+    patiently(options, () =>
+      post<Upload>(
+        '/api/v1/uploads',
+        { path: directory, name: file.name, size: file.size },
+        { headers: { 'idempotency-key': key }, signal },
+      ),
+    );
+  const upload = await find();
   await options.onBegin(upload);
   if (upload.state === 'completed') return upload;
+  try {
+    return await sendParts(options, upload);
+  } catch (error) {
+    // Where the same file was chosen twice, the other one may have completed the upload of both.
+    if (!(error instanceof Problem) || error.code !== 'UPLOAD_ENDED') throw error;
+    const now = await find();
+    if (now.state !== 'completed') throw error;
+    return now;
+  }
+}
+
+async function sendParts(options: SendOptions, upload: Upload): Promise<Upload> {
+  const { file, checksums, signal } = options;
   const partBytes = upload.part_size ?? file.size;
   const count = upload.parts ?? 1;
   const missing = new Set(upload.missing);
