@@ -22,7 +22,7 @@ const ANN = { tenantId: null, actor: 'operator:ann' };
 
 async function run(verb: ActionVerb, filter: Parameters<typeof previewAction>[1]['filter']): Promise<string> {
   const id = await previewAction(bed.sql, { verb, filter, ...ANN });
-  await runAction(bed.sql, { id, ...ANN, reason: 'x', approval: { verbs: [], over: undefined } });
+  await runAction(bed.sql, { id, ...ANN, reason: 'x', needsApproval: false });
   return id;
 }
 

@@ -97,8 +97,7 @@ const preview = (verb: ActionVerb, filter: ActionFilter) => previewAction(sql, {
 
 async function run(verb: ActionVerb, filter: ActionFilter, more: Partial<RunAction> = {}): Promise<string> {
   const id = await preview(verb, filter);
-  const approval = { verbs: [], over: undefined };
-  expect(await runAction(sql, { id, ...ANN, reason: 'INC-1', approval, ...more })).toBe(true);
+  expect(await runAction(sql, { id, ...ANN, reason: 'INC-1', needsApproval: false, ...more })).toBe(true);
   return id;
 }
 
@@ -190,7 +189,7 @@ test('the set is frozen by the preview: what fails later is not in it, and what 
     WITH job AS (UPDATE jobs SET state = 'SUCCEEDED', error_code = NULL WHERE id = ${first!.id} RETURNING file_id)
     UPDATE files SET status = 'COMPLETED', failed_jobs = 0, error_code = NULL WHERE id IN (SELECT file_id FROM job)`;
   await sql`UPDATE audit_events SET type = 'file.completed' WHERE file_id = ${first!.fileId} AND type = 'file.failed'`;
-  await runAction(sql, { id, ...ANN, reason: 'x', approval: { verbs: [], over: undefined } });
+  await runAction(sql, { id, ...ANN, reason: 'x', needsApproval: false });
   await advanceAll();
   expect(await itemsOf(id)).toEqual({ DONE: 2, JOB_NOT_RETRYABLE: 1 });
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 2, refused: 1 });
@@ -212,7 +211,7 @@ test('a filter without a condition is refused, and so is a set that nobody can a
 test('a word said twice runs it once, and an old preview is not run', async () => {
   await seedFailed(2);
   const id = await preview('retry', { code: 'DELIVERY_ERROR' });
-  const word = { id, ...ANN, reason: 'x', approval: { verbs: [], over: undefined } };
+  const word = { id, ...ANN, reason: 'x', needsApproval: false };
   const runs = await Promise.all([runAction(sql, word), runAction(sql, { ...word, ...BOB }), runAction(sql, word)]);
   expect(runs.filter(Boolean)).toHaveLength(1);
   await Promise.all([advanceAll(), advanceAll(), advanceAll()]);
@@ -288,8 +287,7 @@ test('keeps to its rate: the first set is small, and the next is due in time', a
 
 test('needs another person than the one who asked where that is said', async () => {
   await seedFailed(4);
-  const approval = { verbs: ['resend'] as const, over: 3 };
-  const id = await run('retry', { code: 'DELIVERY_ERROR' }, { approval });
+  const id = await run('retry', { code: 'DELIVERY_ERROR' }, { needsApproval: true });
   await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'AWAITING_APPROVAL', done: 0 });
   expect(await approveAction(sql, { id, ...ANN, ...TOKEN })).toBe(false);
@@ -297,7 +295,7 @@ test('needs another person than the one who asked where that is said', async () 
   await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 4, approved_by: 'operator:bob' });
 
-  const late = await run('cancel', { tenant: 'acme' }, { approval });
+  const late = await run('cancel', { tenant: 'acme' }, { needsApproval: true });
   await sql`UPDATE actions SET expires_at = now() WHERE id = ${late}`;
   await advanceAll();
   expect(await approveAction(sql, { id: late, ...BOB, ...TOKEN })).toBe(false);

@@ -72,7 +72,7 @@ async function resend(sql: Sql, { fileId, actor, reason }: DueRestore): Promise<
     tenantId: null,
     actor,
   });
-  await runAction(sql, { id, tenantId: null, actor, reason, approval: { verbs: ['resend'], over: undefined } });
+  await runAction(sql, { id, tenantId: null, actor, reason, needsApproval: true });
   return id;
 }
 

@@ -37,7 +37,7 @@ test('a sweeper killed 25 times in the middle, with another beside it, takes eac
     INSERT INTO audit_events (type, tenant_id, file_id, actor, detail) SELECT 'file.failed', tenant_id, id, 'test', '{}' FROM files`;
   const word = { tenantId: null, actor: 'operator:ann' };
   const id = await previewAction(sql, { verb: 'retry', filter: { code: 'DELIVERY_ERROR' }, ...word });
-  await runAction(sql, { id, ...word, reason: 'x', ratePerSecond: RATE, approval: { verbs: [], over: undefined } });
+  await runAction(sql, { id, ...word, reason: 'x', ratePerSecond: RATE, needsApproval: false });
 
   const start = () =>
     startProcess([MAIN], {

@@ -23,8 +23,8 @@ export interface RunAction extends ActionTarget {
   readonly ratePerSecond?: number | undefined;
   readonly canary?: number | undefined;
   readonly stopAtPercent?: number | undefined;
-  /** Verbs that always take a second person, and sets that do when they are larger. */
-  readonly approval: { readonly verbs: readonly ActionVerb[]; readonly over: number | undefined };
+  /** A second person approves it, unless its set is empty. */
+  readonly needsApproval: boolean;
 }
 
 /** What an actor's name begins with: `operator:` and `tenant:` of keys, `person:` of sessions. */
@@ -33,8 +33,7 @@ const WHO_SAYS = '^(operator|tenant|person):';
 const APPROVAL_MS = 86_400_000;
 
 export function runAction(sql: Sql, run: RunAction): Promise<boolean> {
-  const { approval } = run;
-  const needsApproval = sql`(verb = ANY(${[...approval.verbs]}::text[]) OR takes > ${approval.over ?? null}::int) AND takes > 0`;
+  const needsApproval = sql`(${run.needsApproval}::boolean AND takes > 0)`;
   return change(sql, run, {
     when: sql`state = 'PREVIEWED' AND expires_at > now()`,
     set: sql`

@@ -152,7 +152,7 @@ function toSummary(row: ActionRow): ActionSummary {
 }
 
 /** Sent a second time, an effect is there twice. */
-export const APPROVED_VERBS: readonly ActionVerb[] = ['resend'];
+const APPROVED_VERBS: readonly ActionVerb[] = ['resend'];
 
 export interface ActionReads {
   readonly sql: Sql;

@@ -47,15 +47,7 @@ import {
   textField,
 } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
-import {
-  APPROVED_VERBS,
-  actionPageSchema,
-  actionSchema,
-  findAction,
-  findActions,
-  findItems,
-  itemPageSchema,
-} from './action-reply.ts';
+import { actionPageSchema, actionSchema, findAction, findActions, findItems, itemPageSchema } from './action-reply.ts';
 
 const rateField = z.number().min(0.2).max(1_000);
 
@@ -257,13 +249,12 @@ export function handleActions(
     async (request) => {
       const { reason, rate_per_second: ratePerSecond, canary, stop_at_percent: stopAtPercent } = request.body;
       const target = targetOf(request);
-      const { verb } = await findPermitted(request);
+      const { verb, needs_approval: needsApproval } = await findPermitted(request);
       if (stopAtPercent !== undefined && !canFail(verb))
         throw new LongshoreError('REQUEST_INVALID', `Nothing that ${verb} does can fail again.`, {
           details: { in: 'body', faults: [{ field: 'stop_at_percent', message: 'is not for this verb' }] },
         });
-      const approval = { verbs: APPROVED_VERBS, over: parts.actionApprovalOver };
-      const hasRun = await runAction(sql, { ...target, reason, ratePerSecond, canary, stopAtPercent, approval });
+      const hasRun = await runAction(sql, { ...target, reason, ratePerSecond, canary, stopAtPercent, needsApproval });
       const action = await findAction(parts, target.tenantId, target.id);
       if (!hasRun && action.state === 'PREVIEWED')
         throw new LongshoreError('ACTION_EXPIRED', `The preview could be run until ${action.expires_at}.`);

@@ -18,7 +18,7 @@ import { idField, reasonField, textField } from '../http/request-fields.ts';
 import { callerWith } from '../http/request-guard.ts';
 import { findJobSummary } from '../jobs/find-job.ts';
 import { jobSummarySchema } from '../jobs/job-summary.ts';
-import { APPROVED_VERBS, actionSchema, findAction } from './action-reply.ts';
+import { actionSchema, findAction } from './action-reply.ts';
 
 const bodySchema = z.strictObject({ file_id: idField, route: textField(128), reason: reasonField });
 
@@ -58,13 +58,7 @@ export function handleResend(app: ApiServer, parts: ApiParts): void {
         const { refused } = await planRuns(sql, routes, [jobId]);
         refuse(jobId, refused);
         const id = await previewAction(sql, { verb: 'resend', filter: { ids: [jobId] }, tenantId: null, actor });
-        await runAction(sql, {
-          id,
-          tenantId: null,
-          actor,
-          reason,
-          approval: { verbs: APPROVED_VERBS, over: undefined },
-        });
+        await runAction(sql, { id, tenantId: null, actor, reason, needsApproval: true });
         return { job: null, action: await findAction(parts, null, id) };
       }
       const run = await planFirstRun(sql, routes, { fileId, routeId });

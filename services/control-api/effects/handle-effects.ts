@@ -11,7 +11,7 @@ import { previewAction } from '#shared/actions/preview-action.ts';
 import { EFFECT_STAGES } from '#shared/db/schema.ts';
 import { resolveEffect } from '#shared/effects/resolve-effect.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { APPROVED_VERBS, actionSchema, findAction } from '../actions/action-reply.ts';
+import { actionSchema, findAction } from '../actions/action-reply.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
 import {
@@ -105,8 +105,7 @@ export function handleEffects(app: ApiServer, parts: ApiParts): void {
       if (effect.stage !== 'UNKNOWN') throw notInDoubt(effect);
       if (as === 'resend') {
         const id = await previewAction(sql, { verb: 'resend', filter: { ids: [jobId] }, tenantId: null, actor });
-        const approval = { verbs: APPROVED_VERBS, over: undefined };
-        await runAction(sql, { id, tenantId: null, actor, reason, approval });
+        await runAction(sql, { id, tenantId: null, actor, reason, needsApproval: true });
         return { effect, action: await findAction(parts, null, id) };
       }
       const job = await resolveEffect(sql, { effectId, jobId, verdict: as, actor, reason, window: admissionWindow });

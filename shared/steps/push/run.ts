@@ -116,8 +116,6 @@ async function connected<Result>(
 }
 
 function pushTarget(context: Context): EffectTarget<PushFacts> {
-  const { options } = context;
-  const isDirect = options.temp === 'none';
   return {
     async prepare(left) {
       return await ending(context, () =>
@@ -127,8 +125,8 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
     async commit(facts) {
       return await committing(context, () =>
         connected(context, async (connection): Promise<Committed<PushFacts>> => {
-          const { path, staged } = facts;
-          if (staged === undefined && !isDirect) {
+          const { path, temp, staged } = facts;
+          if (temp !== undefined) {
             const there = await rename(context, connection, facts);
             return { type: 'done', facts: { ...facts, isSeen: there?.sizeBytes === facts.sizeBytes } };
           }
