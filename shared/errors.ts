@@ -296,6 +296,12 @@ export const ERROR_CODES = {
       'Nothing to do where the fleet of the home region has the file too. Otherwise have it sent there, or add the region to `LONGSHORE_HOME_REGIONS` and run `longshore reroute FILE`.',
     sender: { instead: 'Nothing for you to do: the file is processed in another region.' },
   },
+  UPLOAD_REPEATED: {
+    meaning:
+      'A client sent the PUT to a presigned URL twice with the same content: the first is the file, and this copy takes no route.',
+    remedy: 'Nothing to do. To process the copy all the same, start a job for it on a route (`POST /api/v1/jobs`).',
+    sender: { instead: 'Nothing for you to do: the file that came first is processed.' },
+  },
   // Jobs ended from outside their worker
   DEAD_LETTER: {
     meaning: 'The message of a job could not be processed, and its step had no attempts left.',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Registry } from 'prom-client';
@@ -14,6 +15,7 @@ import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts'
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
@@ -414,6 +416,29 @@ test('a manifest names the files of its batch, and one that cannot be read is qu
     { state: 'OPEN', files: 1, expected: ['inbound/a.csv', 'inbound/b.csv'] },
   ]);
   expect(await sql`SELECT state, wait_reason AS reason FROM jobs`).toEqual([{ state: 'WAITING', reason: 'BATCH' }]);
+});
+
+test.each([
+  ['twice with the same content is one file', 'h', 'COMPANION'],
+  ['again with other content is another file', 'other', 'PROCESSING'],
+])('the PUT of one upload that came %s', async (_name, secondHash, status) => {
+  await sql`DELETE FROM uploads`;
+  const id = randomUUID();
+  const key = 'acme/inbound/sent.csv';
+  await sql`INSERT INTO uploads (id, tenant_id, bucket, key, source, uploaded_by, state, expires_at)
+    VALUES (${id}, 'acme', 'test-landing', ${key}, 'http', 'tenant:acme:desk', 'OPEN', now() + interval '1 hour')`;
+  const head = { metadata: { [UPLOAD_METADATA]: id } } as never;
+  const sentOtherwise = { key, contentHash: 'h' };
+  const files = await register(sentOtherwise, { key, head, contentHash: 'h' }, { key, head, contentHash: secondHash });
+  await wake(files);
+  await router.start();
+  await handled();
+  expect(await sql`SELECT id, status, error_code AS code FROM files ORDER BY order_seq`).toMatchObject([
+    { id: files[0]?.id, status: 'PROCESSING', code: null },
+    { id: files[1]?.id, status: 'PROCESSING', code: null },
+    { id: files[2]?.id, status, code: status === 'COMPANION' ? 'UPLOAD_REPEATED' : null },
+  ]);
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
 });
 
 test('a file whose tenant is at home in another region stays in landing, and says so', async () => {

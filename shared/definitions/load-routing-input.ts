@@ -2,6 +2,7 @@
 
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
+import { uploadIdIn } from '#shared/uploads/upload-metadata.ts';
 
 export interface RoutingInput {
   readonly fileId: string;
@@ -21,6 +22,8 @@ export interface RoutingInput {
   readonly metadata: Readonly<Record<string, string>>;
   /** Where its bytes are. */
   readonly object: { readonly bucket: string; readonly key: string; readonly versionId: string };
+  /** The file that the same upload brought before, with the same content: a client sent its PUT again. */
+  readonly repeatOf: string | null;
   readonly orderKey: string;
   readonly orderSeq: number;
   readonly routes: readonly { readonly routeId: string; readonly routeVersionId: string; readonly name: string }[];
@@ -33,6 +36,10 @@ export async function loadRoutingInput(sql: Sql, fileIds: readonly string[]): Pr
       f.source, f.uploaded_by AS "uploadedBy", f.uploaded_at AS "uploadedAt", t.time_zone AS "timeZone",
       t.home_region AS "homeRegion", t.priority,
       coalesce(f.head -> 'metadata', '{}') AS metadata, ${objectOf(sql)} AS object,
+      (SELECT first.id FROM uploads u
+        JOIN files first ON (first.bucket, first.key, first.version_id) = (u.bucket, u.key, u.version_id)
+        WHERE u.id = ${uploadIdIn(sql, sql`f.head`)} AND (u.bucket, u.key) = (f.bucket, f.key) AND u.version_id <> f.version_id
+          AND (first.content_hash, first.size_bytes) = (f.content_hash, f.size_bytes)) AS "repeatOf",
       f.order_key AS "orderKey", f.order_seq::float8 AS "orderSeq",
       coalesce((
         SELECT jsonb_agg(jsonb_build_object('routeId', r.id, 'routeVersionId', v.id, 'name', r.name) ORDER BY r.name)

@@ -24,6 +24,7 @@ function file(path: string, sizeBytes = 100): RoutingInput & { region: string } 
     region: 'eu-west-1',
     metadata: {},
     object: { bucket: 'b', key, versionId: 'v' },
+    repeatOf: null,
     orderKey: 'o',
     orderSeq: 1,
     routes: [],
@@ -124,6 +125,14 @@ test('quiet hours are the tenant’s, and a job outside of them begins with the 
       { days: ['sat'], from: '08:00', to: '20:00' },
     ]),
   ).toBe('2026-03-05T13:00:00.000Z');
+});
+
+test('a copy that the upload of another file brought takes no route', () => {
+  expect(decide({ ...file('in/a'), repeatOf: 'file-1' }, route('r'))).toMatchObject({
+    jobs: [],
+    companionOf: 'uploads',
+    error: { code: 'UPLOAD_REPEATED', message: expect.stringContaining('file-1') },
+  });
 });
 
 test('a file whose tenant is at home elsewhere is left to the fleet there', () => {

@@ -2,7 +2,8 @@
  * Decides which routes take a file, and what their jobs begin with. Pure, but for the ids it gives.
  *
  * 1. A marker or checksum of another file is no file for the route that asks for it, even where the route's globs take it.
- * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
+ * 2. What one upload brought twice is one file: the client did not know that its first PUT had arrived.
+ * 3. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
 
 import type { JoinedBatch, ManifestOfBatch } from '#shared/batches/join-batches.ts';
@@ -38,6 +39,7 @@ export type FileToRoute = Pick<
   | 'priority'
   | 'metadata'
 > &
+  Partial<Pick<RoutingInput, 'repeatOf'>> &
   Pick<FileToMatch, 'content' | 'tags' | 'region'> & {
     /** Where it is the manifest of a route. */
     readonly manifest?: ReadManifest | undefined;
@@ -57,6 +59,8 @@ export function decideRouting(
   if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
   if (file.homeRegion !== null && homeRegions?.includes(file.homeRegion) === false)
     return { fileId: file.fileId, isLarge, jobs: [], isForOtherRegion: true, error: leftToHome(file, file.homeRegion) };
+  if (file.repeatOf != null)
+    return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'uploads', error: sentBefore(file.repeatOf) };
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
     .map((active) => ({
@@ -130,6 +134,14 @@ function leftToHome({ tenantId, region }: FileToRoute, homeRegion: string) {
     code: 'LEFT_TO_HOME',
     cause: 'HOME_REGION',
     message: `The home of ${tenantId} is ${homeRegion}: the fleet of ${region} leaves the file to the fleet there.`,
+  };
+}
+
+function sentBefore(fileId: string) {
+  return {
+    code: 'UPLOAD_REPEATED',
+    cause: 'SAME_UPLOAD',
+    message: `The PUT that brought the file ${fileId} came again with the same content, so this copy of it takes no route.`,
   };
 }
 

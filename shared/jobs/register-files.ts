@@ -12,7 +12,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnDeadlock, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
-import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
+import { uploadIdIn } from '#shared/uploads/upload-metadata.ts';
 import { recordEvents } from './record-events.ts';
 
 export interface ArrivedObject {
@@ -152,9 +152,7 @@ function registerSet(
     -- Of what came over HTTP: who sent it. The id is in the metadata that the API gave the object; a key of others proves nothing.
     sender AS (
       SELECT n.id, u.id AS upload_id, u.source, u.uploaded_by FROM numbered n JOIN uploads u
-        ON u.id = CASE WHEN n.head -> 'metadata' ->> ${UPLOAD_METADATA}::text ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-          THEN (n.head -> 'metadata' ->> ${UPLOAD_METADATA}::text)::uuid END
-        AND u.bucket = n.bucket AND u.key = n.key),
+        ON u.id = ${uploadIdIn(sql, sql`n.head`)} AND u.bucket = n.bucket AND u.key = n.key),
     registered AS (
       INSERT INTO files AS f (
         id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_by, uploaded_at, order_key,
@@ -185,10 +183,12 @@ function registerSet(
         next_action_at = excluded.next_action_at, finished_at = excluded.finished_at, updated_at = now()
       WHERE f.status = 'UPLOADED' AND excluded.status <> 'UPLOADED'
       RETURNING f.*),
-    -- An upload whose process ended before it could say so is completed by this.
+    -- An upload whose process ended before it could say so is completed by this, with the first of what it brought.
     ended AS (
-      UPDATE uploads u SET state = 'COMPLETED', version_id = r.version_id, lease_until = NULL, finished_at = now()
-      FROM registered r JOIN sender s ON s.id = r.id
+      UPDATE uploads u SET state = 'COMPLETED', version_id = s.version_id, lease_until = NULL, finished_at = now()
+      FROM (
+        SELECT DISTINCT ON (upload_id) upload_id, version_id FROM registered r JOIN sender USING (id)
+        ORDER BY upload_id, r.uploaded_at, r.order_seq) AS s
       WHERE u.id = s.upload_id AND u.state IN ('OPEN', 'COMPLETING')),
     event AS (
       SELECT 'file.' || lower(status) AS type, tenant_id, id AS file_id, NULL::uuid AS job_id,

@@ -46,7 +46,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
       OR (f.archived_at IS NULL AND f.error_cause IS DISTINCT FROM 'SOURCE_GONE' AND NOT EXISTS (
         SELECT 1 FROM jobs j WHERE j.file_id = f.id AND j.error_cause = 'SOURCE_GONE')))`,
   'a file says why it failed exactly while a job of it has failed, or its original was lost': `
-    SELECT id FROM files WHERE (status NOT IN ('QUARANTINED', 'ELSEWHERE') OR job_count > 0) AND error_code IS DISTINCT FROM 'ARCHIVE_ERROR'
+    SELECT id FROM files WHERE (status NOT IN ('QUARANTINED', 'ELSEWHERE', 'COMPANION') OR job_count > 0) AND error_code IS DISTINCT FROM 'ARCHIVE_ERROR'
       AND (error_code IS NOT NULL) <> (failed_jobs > 0)`,
   'a quarantined file says why': `
     SELECT id FROM files WHERE status = 'QUARANTINED' AND (error_code IS NULL OR error_message IS NULL OR open_jobs > 0)`,

@@ -156,7 +156,7 @@ async function findFile(reads: Reads, tenantId: string | null, reference: string
   const [newest] = await reads
     .select({ id: files.id })
     .from(files)
-    .where(and(ofTenant(reads, files.tenantId, tenantId), namedBy(reads, reference)))
+    .where(and(ofTenant(reads, files.tenantId, tenantId), namedBy(reads, reference), NO_REPEAT))
     .orderBy(desc(files.createdAt), desc(files.id))
     .limit(1);
   return newest && (await findById(reads, tenantId, newest.id));
@@ -211,6 +211,9 @@ async function findById({ $client: sql }: Reads, tenantId: string | null, id: st
     WHERE f.id = ${id}::uuid AND (${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})`;
   return row;
 }
+
+/** A copy that a repeated PUT made says nothing of the file. */
+const NO_REPEAT = sql`${files.errorCode} IS DISTINCT FROM 'UPLOAD_REPEATED'`;
 
 /** By the indexed name first; a path must then be the whole key, or the whole path under a user's home. */
 function namedBy(reads: Reads, reference: string) {

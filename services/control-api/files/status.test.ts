@@ -226,6 +226,22 @@ test('a marker or checksum did not fail, and lists show it only when asked', asy
   expect(await list('&status=companion')).toEqual([[id, 'companion', null]]);
 });
 
+test('a copy that a repeated PUT made does not speak for the file of its name', async () => {
+  const [job] = await seedJobs(api.sql);
+  const [file] = await api.sql<{ name: string }[]>`SELECT name FROM files WHERE id = ${job!.fileId}`;
+  const copy = await arrive({ name: file!.name });
+  const error = { code: 'UPLOAD_REPEATED', cause: 'SAME_UPLOAD', message: 'it came again' };
+  await routeFiles(api.sql, [{ fileId: copy, isLarge: false, jobs: [], companionOf: 'uploads', error }], 'router');
+  expect((await statusOf(file!.name, api.keys.acme)).body).toMatchObject({
+    file_id: job!.fileId,
+    status: 'processing',
+  });
+  expect((await statusOf(copy, api.keys.acme)).body).toMatchObject({
+    status: 'completed',
+    error_message: 'it came again',
+  });
+});
+
 test('an answer that has not changed is not sent again', async () => {
   const [job] = await seedJobs(api.sql);
   const ask = (tag?: string) =>

@@ -83,7 +83,7 @@ function unfit(body: unknown, faults: unknown): string {
 const presignedSchema = z.object({
   upload_id: z.string(),
   method: z.literal('PUT'),
-  url: z.string().describe('For one PUT of exactly this size, for 15 minutes.'),
+  url: z.string().describe('For one file of exactly this size, for 15 minutes.'),
   headers: z.record(z.string(), z.string()).describe('To be sent as they are.'),
   expires_in: z.number().describe('Seconds.'),
   file_id: z.string().describe('What campaigns name the file by.'),
