@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
-import { findBarriers, launchBrowser, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
+import { findBarriers, launchBrowser, noBrowser, noteFaults, replaceText } from '#testkit/beds/open-console.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -65,7 +65,7 @@ describe.skipIf(noBrowser !== undefined)('pages of proposals (skipped without Ch
     await page.getByRole('button', { name: 'Propose: Disable…' }).click();
     await proposeWith('INC-1 until Monday');
     const editor = page.getByLabel('Text of acme/orders');
-    await editor.fill(ROUTE.replace('orders/**', 'moved/**'));
+    await replaceText(page, editor, ROUTE.replace('orders/**', 'moved/**'));
     await page.getByRole('button', { name: 'Check and propose…' }).click();
     await page.getByRole('dialog').getByText('moved/**').first().waitFor();
     await proposeWith('They moved');

@@ -1,7 +1,7 @@
 /** The page Routes in a real browser: edit, simulate, apply, two people at once, and back to an earlier version. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findBarriers, launchBrowser, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
+import { findBarriers, launchBrowser, noBrowser, noteFaults, replaceText } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
@@ -54,11 +54,7 @@ describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chrom
       await api.app.inject({ url: '/api/v1/routes/acme/orders', headers: { 'x-api-key': api.keys.operator } })
     ).json() as { version: number; source: string; disabled_at: string | null };
   const editor = () => page.getByRole('textbox', { name: 'Text of acme/orders' });
-  async function write(text: string): Promise<void> {
-    await editor().click();
-    await page.keyboard.press('Control+a');
-    await page.keyboard.insertText(text);
-  }
+  const write = (text: string) => replaceText(page, editor(), text);
   async function giveReason(verb: string): Promise<void> {
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Reason').fill('INC-4711');

@@ -1,7 +1,7 @@
 /** The console of a fleet in a real browser, signed in by a one-time link, with every fault of the page and its policy written down. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 
 const { LONGSHORE_TEST_CHROMIUM = '/usr/bin/chromium' } = process.env;
 /** A machine under load starts a browser in a minute, and shows a page in as long. */
@@ -41,6 +41,17 @@ export function noteFaults(page: Page, faults: string[]): void {
   page.on('console', (message) => {
     if (/Content Security Policy|Trusted(HTML|Script)/.test(message.text())) faults.push(message.text());
   });
+}
+
+/**
+ * Writes over the text of an editor, as a person does who empties it first. Text over several selected lines is merged by Chromium, which
+ * gives the line a style that the policy refuses.
+ */
+export async function replaceText(page: Page, editor: Locator, text: string): Promise<void> {
+  await editor.click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('Backspace');
+  await page.keyboard.insertText(text);
 }
 
 /** @param link a one-time sign-in link */
