@@ -109,6 +109,13 @@ export function Grid<Row>(props: GridProps<Row>) {
     });
   }
 
+  /** Of a row that has yet to get the focus: Back leads to it all the same, and the page that opens keeps its own focus. */
+  function openRow(index: number, row: Row): void {
+    goingTo.current = undefined;
+    rememberPlace(index);
+    props.onOpen?.(row);
+  }
+
   function toggle(id: string): void {
     if (selection === undefined) return;
     const ids = new Set(selection.ids);
@@ -134,7 +141,7 @@ export function Grid<Row>(props: GridProps<Row>) {
       End: rows.length - 1,
     }[event.key];
     if (to !== undefined) focusRow(to);
-    else if (isOnRow && row !== undefined && (event.key === 'Enter' || event.key === 'o')) props.onOpen?.(row);
+    else if (isOnRow && row !== undefined && (event.key === 'Enter' || event.key === 'o')) openRow(at, row);
     else if (isOnRow && row !== undefined && (event.key === 'x' || event.key === ' ')) toggle(rowId(row));
     else return;
     event.preventDefault();
