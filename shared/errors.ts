@@ -299,8 +299,8 @@ export const ERROR_CODES = {
   UPLOAD_REPEATED: {
     meaning:
       'A client sent the PUT to a presigned URL twice with the same content: the first is the file, and this copy takes no route.',
-    remedy: 'Nothing to do. To process the copy all the same, start a job for it on a route (`POST /api/v1/jobs`).',
-    sender: { instead: 'Nothing for you to do: the file that came first is processed.' },
+    remedy: 'Nothing to do. To process the copy all the same, run `longshore resend FILE --route ROUTE`.',
+    sender: { instead: 'Nothing for you to do: the file came before, and its state counts.' },
   },
   // Jobs ended from outside their worker
   DEAD_LETTER: {

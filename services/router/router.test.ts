@@ -83,7 +83,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await router.stop();
-  await emptyTables(sql, 'files', 'routes', 'audit_events', 'outbox');
+  await emptyTables(sql, 'files', 'routes', 'audit_events', 'outbox', 'uploads');
   vi.unstubAllEnvs();
 });
 
@@ -422,7 +422,6 @@ test.each([
   ['twice with the same content is one file', 'h', 'COMPANION'],
   ['again with other content is another file', 'other', 'PROCESSING'],
 ])('the PUT of one upload that came %s', async (_name, secondHash, status) => {
-  await sql`DELETE FROM uploads`;
   const id = randomUUID();
   const key = 'acme/inbound/sent.csv';
   await sql`INSERT INTO uploads (id, tenant_id, bucket, key, source, uploaded_by, state, expires_at)

@@ -39,12 +39,12 @@ export type FileToRoute = Pick<
   | 'priority'
   | 'metadata'
 > &
-  Partial<Pick<RoutingInput, 'repeatOf'>> &
   Pick<FileToMatch, 'content' | 'tags' | 'region'> & {
     /** Where it is the manifest of a route. */
     readonly manifest?: ReadManifest | undefined;
-    /** Absent for one that never arrived. */
+    /** These are absent for one that never arrived. */
     readonly object?: RoutingInput['object'];
+    readonly repeatOf?: RoutingInput['repeatOf'];
   };
 
 export function decideRouting(
@@ -59,7 +59,7 @@ export function decideRouting(
   if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
   if (file.homeRegion !== null && homeRegions?.includes(file.homeRegion) === false)
     return { fileId: file.fileId, isLarge, jobs: [], isForOtherRegion: true, error: leftToHome(file, file.homeRegion) };
-  if (file.repeatOf != null)
+  if (file.repeatOf)
     return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'uploads', error: sentBefore(file.repeatOf) };
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
