@@ -15,11 +15,11 @@ import { SERVICES } from './service-catalogue.ts';
 import { PLATFORM_VARIABLES } from './service-environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const PREFIX = 'example-ls-dev';
+const PREFIX = 'example-ls-east';
 let services: Template;
 
 beforeAll(() => {
-  const settings = readSettings(join(ROOT, 'deploy/settings/dev.yaml'));
+  const settings = readSettings(join(ROOT, 'deploy/settings/prod.yaml'));
   services = synthesise(settings).get(`${PREFIX}-services`)!;
 }, 300_000);
 

@@ -14,28 +14,17 @@ import { SERVICES } from '../services/service-catalogue.ts';
 import { readSettings } from '../settings.ts';
 import { resourcesOf, synthesise } from '../synthesise-test-bed.ts';
 
-const PREFIX = 'example-ls-dev';
+const PREFIX = 'example-ls-east';
 const NO_FILES = { counted_0: undefined, other_0: undefined, counted_1: undefined, other_1: undefined };
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
-const settings = readSettings(fileURLToPath(new URL('../settings/dev.yaml', import.meta.url)));
+const settings = readSettings(fileURLToPath(new URL('../settings/prod.yaml', import.meta.url)));
 let template: Template;
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of whatever shape its resource has
 let alarms: any[];
 let telemetry: Template;
 
 beforeAll(() => {
-  const partnerApis = {
-    backendUrl: 'https://partners.example',
-    issuer: 'https://login.example/',
-    audience: 'partners',
-    jwksUrl: 'https://login.example/jwks.json',
-    rules: [{ method: 'POST', path: '/validation', scopes: ['rfi.validate'] }],
-  };
-  const templates = synthesise({
-    ...settings,
-    partnerApis,
-    alarms: { ...settings.alarms, emails: ['a@longshore.example'] },
-  });
+  const templates = synthesise(settings);
   template = templates.get(`${PREFIX}-alarms`)!;
   telemetry = templates.get(`${PREFIX}-telemetry`)!;
   alarms = resourcesOf(template, 'AWS::CloudWatch::Alarm').map(({ Properties }) => Properties);
@@ -64,7 +53,7 @@ test('whatever can go wrong is watched', () => {
       ...SERVICES.map(({ name }) => `task-memory-${name}`),
       // Copies take all of a processor.
       ...SERVICES.flatMap(({ name }) => (name === 'large-file-worker' ? [] : [`task-processor-${name}`])),
-      ...BUCKET_IDS.map((id) => `store-errors-${id}`),
+      ...BUCKET_IDS.flatMap((id) => [`store-errors-${id}`, `replication-failed-${id}`, `replication-late-${id}`]),
       ...TOPIC_IDS.map((id) => `notices-undelivered-${id}`),
       ...QUEUE_SERVICES.flatMap((name) => [
         `leases-lost-${name}`,
@@ -102,7 +91,7 @@ test('whatever can go wrong is watched', () => {
       'sftp-logins-undecided',
       'sftp-session-errors',
       'rotation-failed',
-      'nat-exhausted-a',
+      ...['nat-exhausted-a', 'nat-exhausted-b', 'nat-exhausted-c'],
       'requests-blocked',
       'alarms-undelivered-page',
       'alarms-undelivered-ticket',
