@@ -25,11 +25,13 @@ export async function createTestDatabase(options: { isEmpty?: boolean } = {}): P
   return { url: url.href, drop: () => execute(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
 
+/** By server, of which a run has one: a connection costs more than what is asked over it. It closes when nobody has used it for a while. */
+const connections = new Map<string, postgres.Sql>();
+const IDLE_S = 20;
+
 async function execute(url: string, statement: string): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  try {
-    await sql.unsafe(statement);
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+  const sql =
+    connections.get(url) ?? postgres(url, { max: 1, idle_timeout: IDLE_S, fetch_types: false, onnotice: () => {} });
+  connections.set(url, sql);
+  await sql.unsafe(statement);
 }
