@@ -1,5 +1,6 @@
 /** An action as the API shows it, and its reads. */
 import { z } from 'zod';
+import { SUBJECTS, type SubjectKind } from '#shared/actions/action-subjects.ts';
 import { readResults } from '#shared/actions/action-transitions.ts';
 import { MOST_LEFT_OUT } from '#shared/actions/preview-action.ts';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
@@ -11,6 +12,7 @@ import {
   type ActionVerb,
   actionItems,
   actions,
+  files,
 } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { encodeIdCursor } from '../http/page-cursor.ts';
@@ -80,6 +82,9 @@ export const itemPageSchema = z.object({
   items: z.array(
     z.object({
       id: z.string().describe('Of the job, file or dead letter.'),
+      tenant: z.string().nullable(),
+      file_id: z.string().nullable().describe('Null for a dead letter that belongs to no file, or whose file is gone.'),
+      file_name: z.string().nullable(),
       state: z.enum(ACTION_ITEM_STATES),
       code: z.string().nullable().describe('Why it was refused.'),
     }),
@@ -215,21 +220,40 @@ export async function findActions(
   return { actions: page.map(toSummary), next_cursor: last === undefined ? null : encodeIdCursor(last.id) };
 }
 
+/** The id of its file, by what an item is. */
+const FILE_OF = {
+  job: expression`(SELECT file_id FROM jobs WHERE id = ${actionItems.subject})`,
+  file: actionItems.subject,
+  'dead letter': expression`(SELECT file_id FROM dead_letters WHERE id = ${actionItems.subject})`,
+} as const satisfies Record<SubjectKind, unknown>;
+
 export interface ItemFilters {
   readonly actionId: string;
+  readonly verb: ActionVerb;
   readonly state?: (typeof ACTION_ITEM_STATES)[number] | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
 }
 
-export async function findItems(reads: Reads, { actionId, state, after, limit }: ItemFilters): Promise<ActionItemPage> {
+export async function findItems(
+  reads: Reads,
+  { actionId, verb, state, after, limit }: ItemFilters,
+): Promise<ActionItemPage> {
   const rows = await reads
-    .select({ id: actionItems.subject, state: actionItems.state, code: actionItems.code })
+    .select({
+      id: actionItems.subject,
+      tenant: files.tenantId,
+      file_id: files.id,
+      file_name: files.name,
+      state: actionItems.state,
+      code: actionItems.code,
+    })
     .from(actionItems)
+    .leftJoin(files, eq(files.id, FILE_OF[SUBJECTS[verb]]))
     .where(
       and(
         eq(actionItems.actionId, actionId),
-        state === undefined ? undefined : expression.raw(`state = '${state}'`),
+        state === undefined ? undefined : expression.raw(`action_items.state = '${state}'`),
         after === undefined ? undefined : expression`${actionItems.subject} > ${after}::uuid`,
       ),
     )

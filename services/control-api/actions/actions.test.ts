@@ -96,6 +96,7 @@ test('takes the jobs of the files that are named', async () => {
   expect(body.takes).toBe(2);
   const { body: items } = await ask('GET', `/actions/${body.action_id}/items`);
   expect(items.items.map(({ id }: { id: string }) => id)).toEqual(ids);
+  expect(items.items.map((item: { file_id: string }) => item.file_id).sort()).toEqual(fileIds.toSorted());
   expect(await ask('POST', '/actions', { payload: { verb: 'reroute', filter: { file_ids: fileIds } } })).toMatchObject({
     status: 400,
     body: { details: { faults: [{ field: 'filter.file_ids' }] } },
@@ -178,7 +179,14 @@ test('a tenant acts on its own jobs and sees its own actions', async () => {
   const id = await preview('cancel', { ids: [own!.id, other!.id] }, api.keys.acme);
   const operators = await preview('cancel', { tenant: 'acme' });
   expect((await ask('GET', `/actions/${id}/items`, { key: api.keys.acme })).body.items).toEqual([
-    { id: own!.id, state: 'OPEN', code: null },
+    {
+      id: own!.id,
+      tenant: 'acme',
+      file_id: own!.fileId,
+      file_name: expect.stringMatching(/./),
+      state: 'OPEN',
+      code: null,
+    },
   ]);
   const key = api.keys.globex;
   for (const word of ['', '/items']) expect((await ask('GET', `/actions/${id}${word}`, { key })).status).toBe(404);
@@ -198,6 +206,28 @@ test('a tenant acts on its own jobs and sees its own actions', async () => {
   expect(await api.sql`SELECT DISTINCT tenant_id FROM audit_events WHERE detail ->> 'actionId' = ${id}`).toEqual([
     { tenant_id: 'acme' },
   ]);
+});
+
+test.each([
+  ['reroute', 'files', { status: 'quarantined' }],
+  ['discard', 'dead_letters', { queue: 'landing' }],
+])('items of %s name their files too', async (verb, table, filter) => {
+  const [job] = await seedJobs(api.sql);
+  const { fileId } = job!;
+  await api.sql`DELETE FROM jobs`;
+  await api.sql`
+    UPDATE files SET status = 'QUARANTINED', error_code = 'NO_ROUTE', error_message = 'x', open_jobs = 0, job_count = 0, routed_at = now(),
+      finished_at = now(), archived_at = now()
+    WHERE id = ${fileId}`;
+  await api.sql`
+    INSERT INTO audit_events (type, tenant_id, file_id, actor, detail) VALUES ('file.quarantined', 'acme', ${fileId}, 'test', '{}')`;
+  await api.sql`
+    INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, tenant_id, file_id, state)
+    VALUES (gen_random_uuid(), 'landing', 'm', '{}', '{}', 3, 'x', 'acme', ${fileId}, 'PARKED')`;
+  const id = await preview(verb, filter);
+  const [item] = (await ask('GET', `/actions/${id}/items`)).body.items;
+  const [row] = await api.sql`SELECT id FROM ${api.sql(table)}`;
+  expect(item).toMatchObject({ id: row!.id, tenant: 'acme', file_id: fileId, file_name: expect.stringMatching(/./) });
 });
 
 test('lists actions and items page by page', async () => {

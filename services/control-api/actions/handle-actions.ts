@@ -229,9 +229,9 @@ export function handleActions(
     },
     async (request) => {
       const { tenantId } = callerOf(request);
-      const { action_id: actionId } = await findAction(parts, tenantId, request.params.id);
+      const { action_id: actionId, verb } = await findAction(parts, tenantId, request.params.id);
       const { cursor, ...filters } = request.query;
-      return await findItems(reads, { ...filters, actionId, after: cursor });
+      return await findItems(reads, { ...filters, actionId, verb, after: cursor });
     },
   );
 

@@ -145,12 +145,12 @@ function ActionPage({ action }: { readonly action: Action }) {
         </dd>
       </dl>
       <Preview action={action} />
-      <Items actionId={action.action_id} isFile={VERBS[action.verb].subject === 'file'} />
+      <Items actionId={action.action_id} />
     </article>
   );
 }
 
-function Items({ actionId, isFile }: { readonly actionId: string; readonly isFile: boolean }) {
+function Items({ actionId }: { readonly actionId: string }) {
   const [search, change] = useUrlState();
   const state = search.items ?? 'refused';
   const readPage = (page: { cursor: string | undefined; limit: number }, signal: AbortSignal) =>
@@ -176,8 +176,8 @@ function Items({ actionId, isFile }: { readonly actionId: string; readonly isFil
         {rows.length > 0 && (
           <CsvButton<ActionItemPage['items'][number]>
             name={`action-${state}`}
-            headings={['id', 'state', 'code']}
-            cellsOf={({ id, state: became, code }) => [id, became, code]}
+            headings={['id', 'tenant', 'file', 'file_id', 'state', 'code']}
+            cellsOf={(item) => [item.id, item.tenant, item.file_name, item.file_id, item.state, item.code]}
             readPage={async (cursor, signal) => {
               const { items, next_cursor: next } = await readPage({ cursor, limit: EXPORTED_PAGE }, signal);
               return { rows: items, next };
@@ -194,11 +194,17 @@ function Items({ actionId, isFile }: { readonly actionId: string; readonly isFil
           rowId={({ id }) => id}
           columns={[
             {
-              id: 'id',
-              title: 'Id',
-              width: 'minmax(300px, 1fr)',
-              cell: ({ id }) => (isFile ? <Link to={`/files/${id}` as string}>{id}</Link> : <code>{id}</code>),
+              id: 'file',
+              title: 'File',
+              width: 'minmax(200px, 1fr)',
+              cell: ({ file_id: fileId, file_name: name }) =>
+                fileId !== null && (
+                  <Link to={`/files/${fileId}` as string}>
+                    <PlainText>{name}</PlainText>
+                  </Link>
+                ),
             },
+            { id: 'id', title: 'Id', width: '300px', cell: ({ id }) => <code>{id}</code> },
             { id: 'state', title: 'State', width: '140px', cell: (item) => <StateBadge state={item.state} /> },
             { id: 'code', title: 'Why', width: 'minmax(200px, 1fr)', cell: ({ code }) => <code>{code}</code> },
           ]}
