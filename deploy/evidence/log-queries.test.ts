@@ -1,6 +1,6 @@
 /**
  * The saved queries over lines as Transfer Family documents them, and as the function of its logins writes them. Those over the services' own
- * lines are asked of a whole fleet's logs (`test/e2e/first-start.test.ts`).
+ * lines are asked of a whole fleet's logs (`test/e2e/first-start.long.test.ts`).
  */
 import { expect, test } from 'vitest';
 import { createLoginHandler } from '#services/sftp-logins/decide-login.ts';
