@@ -6,18 +6,16 @@ import { CONSOLE_ROUTES, consoleFiles } from '../console/console-files.ts';
 import { campaigns, SENDER } from './suites/campaigns.ts';
 import { DUPLICATE_ROUTES, duplicatesAndGarbage } from './suites/duplicates-and-garbage.ts';
 import { FRONT_DOOR_ROUTES, frontDoor } from './suites/front-door.ts';
-import { newestVersion, VERSION_ROUTES } from './suites/newest-version.ts';
-import { ORDERED_ROUTES, orderedFiles } from './suites/ordered-files.ts';
 import { exactDefinitions, recordsExact } from './suites/records-exact.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
   fleet = await startTestFleet({
-    tenants: ['watched', 'in-order', 'acme', 'front', 'exact', 'globex', 'renewed'],
+    tenants: ['watched', 'acme', 'front', 'exact', 'globex'],
     routes: ({ endpoints }) =>
       [
-        ...[CONSOLE_ROUTES, ORDERED_ROUTES, DUPLICATE_ROUTES, FRONT_DOOR_ROUTES],
-        ...[exactDefinitions(endpoints.partnerSimulator), SENDER, VERSION_ROUTES],
+        ...[CONSOLE_ROUTES, DUPLICATE_ROUTES, FRONT_DOOR_ROUTES],
+        ...[exactDefinitions(endpoints.partnerSimulator), SENDER],
       ].join('\n---\n'),
   });
 }, 180_000);
@@ -27,10 +25,8 @@ const running = () => fleet;
 if (noBrowser !== undefined) process.stdout.write(`tests of the console are skipped: ${noBrowser}\n`);
 // First, since it reads whole lists.
 describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)', () => consoleFiles(running));
-describe('ordered files', () => orderedFiles(running));
 describe('duplicates and garbage', () => duplicatesAndGarbage(running));
 describe('the front door', () => frontDoor(running));
 describe('records', () => recordsExact(running));
-// Last, since what it puts back by hand, and mail in doubt, break rules of later checks.
-describe('versions of a key', () => newestVersion(running));
+// Last, since mail in doubt breaks rules of later checks.
 describe('campaigns', () => campaigns(running));
