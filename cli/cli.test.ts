@@ -8,7 +8,7 @@ import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { ERROR_CODES } from '#shared/errors.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
-import { processRecords } from '#testkit/beds/carry-records.ts';
+import { processRecords } from '#testkit/beds/process-records.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';

@@ -1,4 +1,4 @@
-/** `longshore effects`: what steps did at targets outside, and an operator's word about what is in doubt. */
+/** `longshore effects`: what steps did at targets outside, and an operator's decision about what is in doubt. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';

@@ -1,4 +1,4 @@
-/** `longshore expectations`, `calendars` and `occurrences`: what is to come, what came, and a person's word about it. */
+/** `longshore expectations`, `calendars` and `occurrences`: what is to come, what came, and a person's decision about it. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';

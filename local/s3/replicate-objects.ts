@@ -49,7 +49,7 @@ export function replicateObjects({ store, target, logger }: ReplicateObjectsOpti
   const underWay = new Map<number, Promise<void>>();
   let failures = 0;
 
-  async function carry(queued: QueuedVersion): Promise<void> {
+  async function replicate(queued: QueuedVersion): Promise<void> {
     try {
       await sendVersion({ store, client, queued, signal });
       store.replication.remove(queued.position);
@@ -69,8 +69,8 @@ export function replicateObjects({ store, target, logger }: ReplicateObjectsOpti
       // Those under way are among the oldest, and as many more are enough for every free place.
       const waiting = store.replication.read(2 * SIDE_BY_SIDE).filter(({ position }) => !underWay.has(position));
       for (const queued of waiting.filter((one) => isDue(one)).slice(0, SIDE_BY_SIDE - underWay.size)) {
-        const carrying = carry(queued).finally(() => underWay.delete(queued.position));
-        underWay.set(queued.position, carrying);
+        const replicating = replicate(queued).finally(() => underWay.delete(queued.position));
+        underWay.set(queued.position, replicating);
       }
       const isFull = underWay.size === SIDE_BY_SIDE;
       const pause = delay(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);

@@ -273,7 +273,7 @@ function takeJsonOnly(app: ApiServer): void {
   });
 }
 
-/** For tests of remotes, by a person's word. */
+/** For tests of remotes, at a person's request. */
 function openRemotes(
   app: ApiServer,
   { sql, secrets, logger, remoteGuard = createAddressGuard({ allow: [] }) }: AppOptions,

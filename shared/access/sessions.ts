@@ -1,7 +1,7 @@
 /**
  * Sessions of people who signed in. The browser has 256 random bits in a cookie; here is their SHA-256.
  *
- * 1. A session ends by the person's word, when it is idle for too long, 12 hours after sign-in, when the person, its tenant or the key
+ * 1. A session ends when the person ends it, when it is idle for too long, 12 hours after sign-in, when the person, its tenant or the key
  *    that made its link is out of use or the role is another, and when the tenant's people sign in elsewhere by now.
  * 2. Each sign-in makes a new session, and ends the one that the browser had before: what was planted in a browser is worth nothing.
  */

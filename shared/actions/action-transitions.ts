@@ -1,7 +1,7 @@
 /**
- * A person's word on an action: run, approve, pause, resume, abort; and what its clock says of it.
+ * What a person does with an action: run, approve, pause, resume, abort; and what its clock does.
  *
- * Each is one statement that compares the state, so that a word said twice is done once. Out: whether it changed the action.
+ * Each is one statement that compares the state, so that an action sent twice is done once. Out: whether it changed the action.
  * Events: `action.run`, `action.approved`, `action.resumed` (audit only), `action.paused`, `action.aborted`, `action.done`.
  */
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';

@@ -41,7 +41,7 @@ export async function closeDueBatches(sql: Sql, options: CloseOptions): Promise<
   return { jobs: await closeSet(sql, due, { ...options, reason: null }), looked: due.length };
 }
 
-/** An operator's word: it closes with what is there. Undefined: it is not open any more. */
+/** By an operator: it closes with what is there. Undefined: it is not open any more. */
 export async function closeBatch(
   sql: Sql,
   { id, reason, ...options }: Omit<CloseOptions, 'limit'> & { readonly id: string; readonly reason: string },

@@ -1,5 +1,5 @@
 /**
- * A person's word on a held job: who looks at it, and what is known so far. The job stays as it is.
+ * A comment on a held job: who looks at it, and what is known so far. The job stays as it is.
  *
  * Out: whether the job is held. Events: `job.commented`.
  */

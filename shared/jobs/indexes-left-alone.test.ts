@@ -51,7 +51,7 @@ test('a job that walks on, and a lease that is renewed, leave the indexes of job
         {
           ...{ jobId, epoch, stepSeq, stepKind, attempt, generation, outcome: 'succeeded' },
           ...{ startedAt: new Date(), durationMs: 5 },
-          next: { type: 'walk-on', stepSeq: stepSeq + 1, stepKind: 'confirm' },
+          next: { type: 'next-step', stepSeq: stepSeq + 1, stepKind: 'confirm' },
         },
       ],
       { worker: 'test/1', service: 'partner-worker', leaseMs: LEASE_MS, archivesLarge: false, token: randomUUID() },

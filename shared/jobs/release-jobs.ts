@@ -40,7 +40,7 @@ export async function releaseJobs(
     FROM released ORDER BY id`;
 }
 
-/** Whether an operator let the job go on with what was found in its file: a word from before that does not count. */
+/** Whether an operator let the job go on with what was found in its file: a release from before that does not count. */
 export async function isReleased(sql: Sql, jobId: string): Promise<boolean> {
   const rows = await sql`
     SELECT 1 FROM jobs j WHERE j.id = ${jobId} AND j.released_at IS NOT NULL AND NOT EXISTS (

@@ -36,7 +36,7 @@ import { wakeParents } from './wake-parents.ts';
 /** Where a job goes after an outcome. */
 export type NextMove =
   /** On with the next step in the same worker, under the same lease. */
-  | { readonly type: 'walk-on'; readonly stepSeq: number; readonly stepKind: string }
+  | { readonly type: 'next-step'; readonly stepSeq: number; readonly stepKind: string }
   /** The next step is of the other class: to its queue. */
   | { readonly type: 'hand-over'; readonly stepSeq: number; readonly stepKind: string; readonly queue: WorkQueue }
   | { readonly type: 'succeeded' }
@@ -308,19 +308,19 @@ const MOVED = {
     woken_at, wakes, next_action_at, record_summary, wait_reason, error_code, error_cause, error_message, finished_at`,
   values: (sql: Sql, { leaseMs }: Pick<StoreOptions, 'leaseMs'>) => sql`
     now(),
-    CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'hand-over' THEN 'PENDING' WHEN 'later' THEN 'WAITING'
+    CASE i.move WHEN 'next-step' THEN 'RUNNING' WHEN 'hand-over' THEN 'PENDING' WHEN 'later' THEN 'WAITING'
       WHEN 'succeeded' THEN 'SUCCEEDED' ELSE 'FAILED' END,
     coalesce(i."nextSeq", j.step_seq),
     coalesce(i."nextKind", j.step_kind),
-    CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0
+    CASE WHEN i.move = 'next-step' THEN 1 WHEN i.move = 'hand-over' THEN 0
       WHEN i.move = 'later' AND NOT i."countsAttempt" THEN greatest(j.step_attempts - 1, 0) ELSE j.step_attempts END,
-    CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
+    CASE WHEN i.move = 'next-step' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
     NULL,
     j.retry_count + (i.outcome = 'retry')::int,
     coalesce(i.object, j.object),
     coalesce(i."nextQueue", j.queue),
-    CASE WHEN i.move = 'walk-on' THEN now() + ${leaseMs}::int * interval '1 ms' END,
-    CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
+    CASE WHEN i.move = 'next-step' THEN now() + ${leaseMs}::int * interval '1 ms' END,
+    CASE WHEN i.move = 'next-step' THEN j.claim_token END,
     CASE WHEN a.id IS NOT NULL THEN now() END,
     j.wakes + (a.id IS NOT NULL)::int,
     CASE WHEN i.move = 'later' THEN now()

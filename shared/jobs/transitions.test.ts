@@ -242,7 +242,7 @@ describe('claim and outcome', () => {
   test('progress is that of one step: neither the next one nor another try of it is given anything for it', async () => {
     const job = await claimOne(0);
     await noteProgress(sql, job);
-    await storeOutcomes(sql, [outcomeOf(job, 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'deliver' })], {
+    await storeOutcomes(sql, [outcomeOf(job, 'succeeded', { type: 'next-step', stepSeq: 1, stepKind: 'deliver' })], {
       ...store,
       leaseMs: 0,
       token: randomUUID(),
@@ -282,7 +282,7 @@ describe('claim and outcome', () => {
   const WITHOUT_A_ROW: [name: string, StoredOutcome['outcome'], NextMove][] = [
     ['ends', 'succeeded', { type: 'succeeded' }],
     ['fails', 'failed', { type: 'failed' }],
-    ['walks on', 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'deliver' }],
+    ['walks on', 'succeeded', { type: 'next-step', stepSeq: 1, stepKind: 'deliver' }],
     ['is handed over', 'succeeded', { type: 'hand-over', stepSeq: 1, stepKind: 'scan', queue: 'work' }],
     ['is tried again', 'retry', { type: 'later', delayMs: 60_000, countsAttempt: true, reason: 'retry' }],
     ['waits', 'wait', { type: 'later', delayMs: 60_000, countsAttempt: false, reason: 'breaker-open' }],
@@ -475,14 +475,14 @@ describe('claim and outcome', () => {
 
   test('walking on keeps the lease and begins the next step’s attempts', async () => {
     const job = await claimOne();
-    await storeOne(job, 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'confirm' });
+    await storeOne(job, 'succeeded', { type: 'next-step', stepSeq: 1, stepKind: 'confirm' });
     const [row] = await sql`SELECT state, step_seq, step_kind, step_attempts, epoch FROM jobs`;
     expect(row).toEqual({ state: 'RUNNING', step_seq: 1, step_kind: 'confirm', step_attempts: 1, epoch: 1 });
   });
 
   test('an outcome that comes again after the job walked on is answered as it was stored, and counts once', async () => {
     const job = await claimOne();
-    const next: NextMove = { type: 'walk-on', stepSeq: 1, stepKind: 'confirm' };
+    const next: NextMove = { type: 'next-step', stepSeq: 1, stepKind: 'confirm' };
     await storeOne(job, 'succeeded', next);
     const { jobs } = await storeOne(job, 'succeeded', next);
     expect(jobs).toMatchObject([{ id: job.id, state: 'RUNNING', epoch: job.epoch }]);

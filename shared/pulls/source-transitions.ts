@@ -2,7 +2,7 @@
  * Sources: when they are listed, and what a listing showed.
  *
  * `wakeSources`:  due, or with a wake-up or a lease that was lost.
- * `requestListing`: an operator's word: the source is due now.
+ * `requestListing`: an operator asks for it: the source is due now.
  * `claimSource`:  lease and epoch, as of a job. Listings of one source never overlap.
  * `noteListing`:  up to 1,000 entries: new ones are `SEEN` where there is room, changed ones are seen again, ready ones are `TRIGGERED`. The lease is renewed.
  * `endListing`:   when the source is listed again. A whole listing forgets what it no longer shows.

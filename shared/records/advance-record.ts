@@ -248,7 +248,7 @@ class RecordWalker {
         isInDoubt,
       ),
     );
-    if (!isStored || move.type !== 'walk-on') return undefined;
+    if (!isStored || move.type !== 'next-step') return undefined;
     const replies = rest.reply === undefined ? position.replies : { ...position.replies, [step.name]: rest.reply };
     return { step: position.step + 1, tries: 1, isBegun: true, replies };
   }

@@ -27,7 +27,7 @@ const states = () =>
 
 test('records walk on and end where no reply of their outcomes comes, even where they have one try', async () => {
   const { chunks } = await bed.seed({ records: 60, retry: { maxSweeps: 0 } });
-  const lost = [lose('walk-on'), lose('walk-on'), lose('success')];
+  const lost = [lose('next-step'), lose('next-step'), lose('success')];
   await bed.startRunner({ sql: cutSql }).run(chunks);
   await Promise.all(lost);
   expect([...(await states())]).toEqual([{ state: 'SUCCESS', step: 2, tries: 1, count: 60 }]);

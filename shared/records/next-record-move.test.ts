@@ -23,7 +23,7 @@ const busy: CallResult = { type: 'retryable', ...failure };
 test('a success goes on with its reply, and ends after the last call', () => {
   const success: CallResult = { type: 'success', output: { id: 'A-1' }, reference: 'V-1' };
   expect(moveOf(success)).toEqual({
-    move: { type: 'walk-on' },
+    move: { type: 'next-step' },
     attempt: 'succeeded',
     reply: { id: 'A-1' },
     reference: 'V-1',

@@ -37,7 +37,7 @@ export function nextRecordMove(input: NextRecordMoveInput): NextRecordMove {
   const { result, code, isLastCall } = input;
   if (result.type === 'success') {
     return {
-      move: { type: isLastCall ? 'success' : 'walk-on' },
+      move: { type: isLastCall ? 'success' : 'next-step' },
       attempt: 'succeeded',
       ...(Object.keys(result.output).length > 0 && { reply: result.output }),
       ...(result.reference !== undefined && { reference: result.reference }),

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { controlPartner } from '#shared/partners/control-partner.ts';
-import { claimOne, nextTry, outcomeOf } from '#testkit/beds/carry-records.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
+import { claimOne, nextTry, outcomeOf } from '#testkit/beds/process-records.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import {
@@ -50,7 +50,7 @@ async function waitingJob(reason = 'RECORDS', delayMs = 300_000) {
   const parsing = await seedParsingJob(sql);
   for (const line of [1, 2])
     await insertRecords(sql, { jobId: parsing.id, epoch: parsing.epoch, records: [newRecord(line, `["k${line}"]`)] });
-  await storeStep(sql, parsing, { type: 'walk-on', stepSeq: 1, stepKind: 'call' });
+  await storeStep(sql, parsing, { type: 'next-step', stepSeq: 1, stepKind: 'call' });
   const job = { ...parsing, stepSeq: 1, stepKind: 'call' };
   const opened = await openRecords(sql, { jobId: job.id, epoch: job.epoch, window: 4 });
   await storeStep(sql, job, { type: 'later', delayMs, countsAttempt: false, reason });
@@ -105,7 +105,7 @@ test('a reason that came after the resume goes with the next chunk that ends', a
 test('one that would wait so although its last record ended meanwhile goes on at once', async () => {
   const parsing = await seedParsingJob(sql);
   await insertRecords(sql, { jobId: parsing.id, epoch: parsing.epoch, records: [newRecord(1, '["k"]')] });
-  await storeStep(sql, parsing, { type: 'walk-on', stepSeq: 1, stepKind: 'call' });
+  await storeStep(sql, parsing, { type: 'next-step', stepSeq: 1, stepKind: 'call' });
   const job = { ...parsing, stepSeq: 1, stepKind: 'call' };
   await openRecords(sql, { jobId: job.id, epoch: job.epoch, window: 4 });
   const [chunk] = await sql<{ id: string }[]>`SELECT id FROM record_chunks WHERE job_id = ${job.id}`;

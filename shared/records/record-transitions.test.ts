@@ -74,7 +74,7 @@ const begin = (chunk: ClaimedChunk, record: ClaimedRecord, intent = false) =>
   beginRecords(sql, [{ ...at(chunk, record, record.tries + 1), intent }]);
 
 function outcome(chunk: ClaimedChunk, where: { line: number; step: number; tries: number }, move: RecordMove) {
-  const isGood = move.type === 'walk-on' || move.type === 'success';
+  const isGood = move.type === 'next-step' || move.type === 'success';
   const result: RecordOutcome = {
     ...at(chunk, where, where.tries),
     generation: chunk.generation,
@@ -104,7 +104,7 @@ async function store(...outcomes: RecordOutcome[]): Promise<number> {
 }
 
 /** Begins every record of the chunk and ends it as `moveOf` says. */
-async function carry(chunk: ClaimedChunk, moveOf: (line: number) => RecordMove): Promise<void> {
+async function processChunk(chunk: ClaimedChunk, moveOf: (line: number) => RecordMove): Promise<void> {
   for (const record of chunk.records) {
     await begin(chunk, record);
     await store(outcome(chunk, { ...record, tries: record.tries + 1 }, moveOf(record.line)));
@@ -181,7 +181,7 @@ describe('parsing', () => {
   test('a business key is carried once, until its record failed for good', async () => {
     const first = await seedRecords(sql, { records: 2, keyOf: (line) => `key-${line}` });
     const chunk = await claimOne(first.chunks[0]?.id);
-    await carry(chunk, (line) => (line === 1 ? SUCCESS : FAILED));
+    await processChunk(chunk, (line) => (line === 1 ? SUCCESS : FAILED));
     await settle(chunk);
     const again = await seedParsingJob(sql);
     const records = [newRecord(1, 'key-1'), newRecord(2, 'key-2'), newRecord(3, 'key-3'), newRecord(4, 'key-3')];
@@ -283,10 +283,10 @@ describe('carrying', () => {
     expect(chunks).toHaveLength(2);
     const [one, other] = await claimInOrder(chunks.map(({ id }) => id));
     if (one === undefined || other === undefined) throw new Error('two chunks were expected');
-    await carry(one, () => SUCCESS);
+    await processChunk(one, () => SUCCESS);
     expect(await settle(one)).toMatchObject({ jobs: [], settled: [{ isDone: true }] });
     expect(await jobRow(job.id)).toMatchObject({ state: 'WAITING', openRecords: 50 });
-    await carry(other, () => SUCCESS);
+    await processChunk(other, () => SUCCESS);
     expect(await settle(other)).toMatchObject({ jobs: [{ id: job.id, queue: 'partner-steps' }] });
     expect(await jobRow(job.id)).toMatchObject({ state: 'PENDING', openRecords: 0 });
     expect(await settle(other)).toEqual({ settled: [], chunks: [], jobs: [] });
@@ -298,7 +298,7 @@ describe('carrying', () => {
     await sql`UPDATE jobs SET next_action_at = now() WHERE id = ${job.id}`;
     const claimed = await claimForRecords(sql, job.id);
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, () => SUCCESS);
+    await processChunk(chunk, () => SUCCESS);
     await settle(chunk);
     await storeStep(sql, claimed, { type: 'later', delayMs: 300_000, countsAttempt: false, reason: 'RECORDS' });
     const rows = await sql`SELECT 1 FROM jobs WHERE state = 'WAITING' AND next_action_at <= now()`;
@@ -309,7 +309,7 @@ describe('carrying', () => {
     const { job, chunks } = await seedRecords(sql, { records: 300, window: 1 });
     await sql`UPDATE jobs SET lane = 'bronze' WHERE id = ${job.id}`;
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, () => SUCCESS);
+    await processChunk(chunk, () => SUCCESS);
     expect((await settle(chunk)).chunks).toMatchObject([{ queue: 'bronze-steps' }]);
     expect(await wakeChunks(sql, { ...sweep, window: 2 })).toMatchObject([{ queue: 'bronze-steps' }]);
     expect(await countStandingChunks(sql, 'bronze-steps')).toEqual({ standing: 2, running: 0 });
@@ -320,7 +320,7 @@ describe('carrying', () => {
     const { chunks } = await seedRecords(sql, { records: 300, window: 1 });
     expect(chunks).toHaveLength(1);
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, () => SUCCESS);
+    await processChunk(chunk, () => SUCCESS);
     const { chunks: next } = await settle(chunk);
     expect(next).toMatchObject([{ wake: 1 }]);
     expect(await countStandingChunks(sql, 'partner-steps')).toEqual({ standing: 1, running: 0 });
@@ -334,7 +334,7 @@ describe('carrying', () => {
     const [record] = chunk.records;
     if (record === undefined) throw new Error('a record was expected');
     await begin(chunk, record);
-    await store(outcome(chunk, { line: 1, step: 0, tries: 1 }, { type: 'walk-on' }));
+    await store(outcome(chunk, { line: 1, step: 0, tries: 1 }, { type: 'next-step' }));
     await store(outcome(chunk, { line: 1, step: 1, tries: 1 }, SUCCESS));
     const rows = await sql`SELECT state, step, replies, reference FROM records`;
     expect(rows).toEqual([
@@ -365,7 +365,7 @@ describe('carrying', () => {
   test('a wait counts no try, and the chunk comes again', async () => {
     const { chunks } = await seedRecords(sql, { records: 1 });
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, () => ({ type: 'wait' }));
+    await processChunk(chunk, () => ({ type: 'wait' }));
     expect(await settle(chunk)).toMatchObject({ settled: [{ isDone: false }], chunks: [], jobs: [] });
     expect(await sql`SELECT state, tries FROM records`).toEqual([{ state: 'PENDING', tries: 0 }]);
     expect(await wakeChunks(sql, sweep)).toHaveLength(1);
@@ -440,7 +440,7 @@ describe('sweeping', () => {
     const [second] = await sweepRecords(sql, { limit: 100, actor: 'sweeper' });
     const swept = await claimOne(second?.id);
     expect(swept.records).toMatchObject([{ line: 1, tries: 1, step: 0 }]);
-    await carry(swept, () => SUCCESS);
+    await processChunk(swept, () => SUCCESS);
     expect(await settle(swept)).toMatchObject({ jobs: [] });
     await begin(first, other);
     await store(outcome(first, { ...other, tries: 1 }, SUCCESS));
@@ -452,7 +452,7 @@ describe('sweeping', () => {
   test('what is not due is left alone', async () => {
     const { chunks } = await seedRecords(sql, { records: 1 });
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, () => ({ type: 'later', delayMs: 60_000 }));
+    await processChunk(chunk, () => ({ type: 'later', delayMs: 60_000 }));
     await settle(chunk);
     expect(await sweepRecords(sql, { limit: 100, actor: 'sweeper' })).toEqual([]);
   });
@@ -472,7 +472,7 @@ describe('an operator’s word', () => {
     const { job, chunks } = await seedRecords(sql, { records: 101 });
     const [one, other] = await claimInOrder(chunks.map(({ id }) => id));
     if (one === undefined || other === undefined) throw new Error('two chunks were expected');
-    await carry(one, (line) => (line <= 2 ? FAILED : SUCCESS));
+    await processChunk(one, (line) => (line <= 2 ? FAILED : SUCCESS));
     // Still in its chunk: a worker is at it.
     expect(await countReopenable(sql, { jobId: job.id })).toBe(0);
     await settle(one);
@@ -481,19 +481,19 @@ describe('an operator’s word', () => {
     expect(await jobRow(job.id)).toMatchObject({ state: 'WAITING', openRecords: 3, generation: 1 });
     const [swept] = await sweepRecords(sql, { limit: 100, actor: 'sweeper' });
     const chunk = await claimOne(swept?.id);
-    await carry(chunk, () => SUCCESS);
+    await processChunk(chunk, () => SUCCESS);
     await settle(chunk);
-    await carry(other, () => SUCCESS);
+    await processChunk(other, () => SUCCESS);
     expect(await settle(other)).toMatchObject({ jobs: [{ id: job.id }] });
   });
 
   test('takes a job that ended back to its record steps, one record after the other', async () => {
     const { job, chunks } = await seedRecords(sql, { records: 3 });
     const chunk = await claimOne(chunks[0]?.id);
-    await carry(chunk, (line) => (line === 3 ? { type: 'ambiguous' } : line === 2 ? FAILED : SUCCESS));
+    await processChunk(chunk, (line) => (line === 3 ? { type: 'ambiguous' } : line === 2 ? FAILED : SUCCESS));
     await settle(chunk);
     const claimed = await claimForRecords(sql, job.id);
-    await storeStep(sql, claimed, { type: 'walk-on', stepSeq: 2, stepKind: 'deliver' });
+    await storeStep(sql, claimed, { type: 'next-step', stepSeq: 2, stepKind: 'deliver' });
     await storeStep(sql, { ...claimed, stepSeq: 2, stepKind: 'deliver' }, { type: 'succeeded' });
     const reopened = await reopenRecords(sql, {
       jobId: job.id,
@@ -526,7 +526,7 @@ describe('an operator’s word', () => {
     async (who) => {
       const { job, chunks } = await seedRecords(sql, { records: 2, keyOf: (line) => (line === 1 ? 'key' : null) });
       const chunk = await claimOne(chunks[0]?.id);
-      await carry(chunk, (line) => (line === 1 ? FAILED : { type: 'later', delayMs: 60_000 }));
+      await processChunk(chunk, (line) => (line === 1 ? FAILED : { type: 'later', delayMs: 60_000 }));
       await settle(chunk);
       const newer = await seedParsingJob(sql);
       const reopen = (on: Sql) => reopenRecords(on, { jobId: job.id, ...word });
@@ -654,7 +654,7 @@ test.each(['force_custom_plan', 'force_generic_plan'])(
         moving.map((record) => ({ ...at(chunk, record, record.tries + 1), intent: false })),
       );
       const outcomes = moving.map((record) =>
-        outcome(chunk, { ...record, tries: record.tries + 1 }, { type: 'walk-on' }),
+        outcome(chunk, { ...record, tries: record.tries + 1 }, { type: 'next-step' }),
       );
       expect((await storeRecordOutcomes(tx, outcomes, { worker })).stored).toHaveLength(35);
       expect((await rowsRead(tx)) - before).toBeLessThan(500);

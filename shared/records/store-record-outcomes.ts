@@ -15,7 +15,7 @@ import { amongRecords, type RecordAt, type RecordId, recordKey } from './begin-r
 
 export type RecordMove =
   /** To the next call, in the same walk. */
-  | { readonly type: 'walk-on' }
+  | { readonly type: 'next-step' }
   | { readonly type: 'success' }
   /** FAILED for now: the same call again after `delayMs`. */
   | { readonly type: 'later'; readonly delayMs: number }
@@ -76,7 +76,7 @@ export function findStoredRecords(sql: Sql, outcomes: readonly RecordOutcome[]):
     FROM input i JOIN record_chunks c ON c.id = i."chunkId" AND c.epoch = i.epoch
       JOIN records r ON r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt"
     WHERE CASE WHEN i.move IN ('later', 'postponed') THEN r.chunk_id IS DISTINCT FROM c.id
-      ELSE r.chunk_id = c.id AND (r.step, r.tries, r.state) = (i.step + (i.move = 'walk-on')::int, ${triesAfter(sql)}, ${stateAfter(sql)}) END`;
+      ELSE r.chunk_id = c.id AND (r.step, r.tries, r.state) = (i.step + (i.move = 'next-step')::int, ${triesAfter(sql)}, ${stateAfter(sql)}) END`;
 }
 
 function toRow({ move, error, attempt, ...at }: RecordOutcome) {
@@ -102,12 +102,12 @@ function inputOf(sql: Sql, outcomes: readonly RecordOutcome[]) {
 }
 
 function stateAfter(sql: Sql) {
-  return sql`CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING' WHEN 'postponed' THEN 'PENDING'
+  return sql`CASE i.move WHEN 'next-step' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING' WHEN 'postponed' THEN 'PENDING'
           WHEN 'ambiguous' THEN 'AMBIGUOUS' ELSE 'FAILED' END`;
 }
 
 function triesAfter(sql: Sql) {
-  return sql`CASE i.move WHEN 'walk-on' THEN 1 WHEN 'wait' THEN i.tries - 1 WHEN 'postponed' THEN i.tries - 1 ELSE i.tries END`;
+  return sql`CASE i.move WHEN 'next-step' THEN 1 WHEN 'wait' THEN i.tries - 1 WHEN 'postponed' THEN i.tries - 1 ELSE i.tries END`;
 }
 
 function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<RecordId[]> {
@@ -120,7 +120,7 @@ function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<
       UPDATE records r SET
         updated_at = now(), has_intent = false,
         state = ${stateAfter(sql)},
-        step = r.step + (i.move = 'walk-on')::int,
+        step = r.step + (i.move = 'next-step')::int,
         tries = ${triesAfter(sql)},
         replies = CASE WHEN i.reply IS NULL THEN r.replies
           ELSE coalesce(r.replies, '{}') || jsonb_build_object(i."stepName", i.reply) END,

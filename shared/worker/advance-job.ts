@@ -19,14 +19,14 @@ import { claimedPosition, type JobPosition, type NextStep, nextMove, nextPositio
 import { stepErrorCode, type TriedStep, type TryParts, tryStep } from './try-step.ts';
 import type { UnwrittenBranch } from './unwritten-branch.ts';
 
-export interface WalkParts extends TryParts {
+export interface AdvanceParts extends TryParts {
   readonly routes: RouteCache;
   readonly commits: JobCommits;
   readonly workerClass: StepClass;
   readonly random: () => number;
 }
 
-export interface Walk {
+export interface JobRun {
   readonly job: ClaimedJob;
   readonly lease: Lease;
   /** Aborted when the worker stops and waits no longer. */
@@ -39,7 +39,7 @@ export interface Walk {
   readonly unwritten?: UnwrittenBranch | undefined;
 }
 
-export type WalkEnd =
+export type AdvanceEnd =
   /** The job left this worker's hands. */
   | {
       readonly type: 'stored';
@@ -48,7 +48,7 @@ export type WalkEnd =
       /** Of the last outcome, unless it succeeded. */
       readonly cause: string | undefined;
       readonly outcome: StepOutcome;
-      /** Of the steps that succeeded in this walk, by kind. */
+      /** Of the steps that succeeded in this run, by kind. */
       readonly outputs: JobPosition['outputs'];
       readonly routeName: string | undefined;
       readonly closed: { readonly file: ClosedFile; readonly askedAtMs: number } | undefined;
@@ -56,20 +56,20 @@ export type WalkEnd =
   /** Somebody else's, now or as soon as the lease has run out. */
   | { readonly type: 'lost'; readonly position: JobPosition };
 
-export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
-  const { job } = walk;
+export async function advanceJob(parts: AdvanceParts, run: JobRun): Promise<AdvanceEnd> {
+  const { job } = run;
   const found = inBranch(await parts.routes.find(job.routeVersionId), job);
   let position = claimedPosition(job);
   const outputs: Record<string, Readonly<Record<string, unknown>>> = {};
   // Ends: the sequence number grows with every round, and a route has at most 50 steps.
   for (;;) {
-    const tried = await tryTraced(parts, walk, found, position);
+    const tried = await tryTraced(parts, run, found, position);
     if (tried === 'lease-lost') return { type: 'lost', position };
-    walk.lease.settle();
-    const { stored, outcome, move } = await storeTried(parts, walk, { found, position, tried });
+    run.lease.settle();
+    const { stored, outcome, move } = await storeTried(parts, run, { found, position, tried });
     if (stored.type !== 'stored') return { type: 'lost', position };
     if (outcome.type === 'succeeded') outputs[position.stepKind] = outcome.output ?? {};
-    if (move.type !== 'walk-on' || (outcome.type !== 'succeeded' && outcome.type !== 'skipped')) {
+    if (move.type !== 'next-step' || (outcome.type !== 'succeeded' && outcome.type !== 'skipped')) {
       return {
         type: 'stored',
         position,
@@ -81,12 +81,12 @@ export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd>
         closed: stored.closed && { file: stored.closed, askedAtMs: stored.askedAtMs },
       };
     }
-    walk.lease.extend(stored.askedAtMs);
+    run.lease.extend(stored.askedAtMs);
     position = nextPosition(position, outcome, move);
   }
 }
 
-/** The route as the job walks it: of a branch, its steps alone. */
+/** The route as the job takes it: of a branch, its steps alone. */
 function inBranch(found: FoundRoute, { branch, parentSeq }: ClaimedJob): FoundRoute {
   if (!found.ok || branch === null) return found;
   const route = found.route.branchesAt(parentSeq ?? -1).get(branch);
@@ -95,8 +95,8 @@ function inBranch(found: FoundRoute, { branch, parentSeq }: ClaimedJob): FoundRo
 }
 
 async function tryTraced(
-  parts: WalkParts,
-  { job, lease, stop, span, logger, unwritten }: Walk,
+  parts: AdvanceParts,
+  { job, lease, stop, span, logger, unwritten }: JobRun,
   found: FoundRoute,
   position: JobPosition,
 ): Promise<TriedStep | 'lease-lost'> {
@@ -129,21 +129,21 @@ interface Stored {
 }
 
 /** Stores what was tried, or a failure in its place when it cannot be stored. */
-async function storeTried(parts: WalkParts, walk: Walk, { found, position, tried }: ToStore): Promise<Stored> {
+async function storeTried(parts: AdvanceParts, run: JobRun, { found, position, tried }: ToStore): Promise<Stored> {
   const storable = storableOutcome(tried.outcome);
   if (storable.ok) {
-    const first = await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome: storable.outcome } });
+    const first = await storeOutcome(parts, run, { found, position, tried: { ...tried, outcome: storable.outcome } });
     if (first.stored.type !== 'refused') return first;
-    walk.logger.error({ err: first.stored.error, step: position.stepKind }, 'outcome refused by the database');
+    run.logger.error({ err: first.stored.error, step: position.stepKind }, 'outcome refused by the database');
   }
   const reason = storable.ok ? 'the database does not take it' : storable.reason;
   const outcome = refusedOutcome(position, reason);
-  return await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome } });
+  return await storeOutcome(parts, run, { found, position, tried: { ...tried, outcome } });
 }
 
 async function storeOutcome(
-  parts: WalkParts,
-  { job, stop, span, isParentHere, unwritten }: Walk,
+  parts: AdvanceParts,
+  { job, stop, span, isParentHere, unwritten }: JobRun,
   toStore: ToStore,
 ): Promise<Stored> {
   const { found, position, tried } = toStore;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { until } from '#testkit/beds/job-runner.ts';
-import type { WalkEnd } from './advance-job.ts';
+import type { AdvanceEnd } from './advance-job.ts';
 import { type BranchesInHandOptions, createBranchesInHand } from './branches-in-hand.ts';
 import type { TryRequest } from './try-step.ts';
 
@@ -12,7 +12,7 @@ const SUCCEEDED = {
   move: 'succeeded',
   outcome: { type: 'succeeded' },
   outputs: { stage: { rows: 3 } },
-} as unknown as WalkEnd;
+} as unknown as AdvanceEnd;
 
 function parentNamed(id: string): TryRequest {
   const never = new AbortController().signal;
@@ -28,10 +28,10 @@ function startBed({ spares, longestMs = 60_000, patienceMs = 60_000 }: Bed) {
   const begun: string[] = [];
   const givenBack: string[] = [];
   const woken: string[] = [];
-  const ends = new Map<string, (end: WalkEnd | undefined) => void>();
+  const ends = new Map<string, (end: AdvanceEnd | undefined) => void>();
   const inHand = createBranchesInHand({
     ...{ spares, longestMs, patienceMs },
-    carry({ job: { id } }, { stop }) {
+    runBranch({ job: { id } }, { stop }) {
       if (stop.aborted) {
         givenBack.push(`${id} ${stop.reason.code}`);
         return Promise.resolve(undefined);
@@ -48,7 +48,7 @@ function startBed({ spares, longestMs = 60_000, patienceMs = 60_000 }: Bed) {
     begun,
     givenBack,
     woken,
-    end: (id: string, end: WalkEnd | undefined = SUCCEEDED) => ends.get(id)?.(end),
+    end: (id: string, end: AdvanceEnd | undefined = SUCCEEDED) => ends.get(id)?.(end),
   };
 }
 

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import type { BranchState } from '#shared/jobs/start-branches.ts';
-import type { WalkEnd } from './advance-job.ts';
+import type { AdvanceEnd } from './advance-job.ts';
 import type { TryRequest } from './try-step.ts';
 import type { UnwrittenBranch } from './unwritten-branch.ts';
 
@@ -27,7 +27,7 @@ export interface BranchesInHandOptions {
   /** For a parent to wait. */
   readonly longestMs: number;
   /** Runs one as a wake-up would; `undefined` when it came to no end that is known here. */
-  readonly carry: (branch: BranchInHand, at: CarryAt) => Promise<WalkEnd | undefined>;
+  readonly runBranch: (branch: BranchInHand, at: BranchStart) => Promise<AdvanceEnd | undefined>;
   readonly wakeParent: (jobId: string) => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export interface BranchInHand {
   readonly unwritten?: UnwrittenBranch | undefined;
 }
 
-interface CarryAt {
+interface BranchStart {
   /** Of the claim, monotonic. */
   readonly askedAtMs: number;
   readonly stop: AbortSignal;
@@ -56,7 +56,7 @@ export interface BranchesInHand {
 }
 
 export function createBranchesInHand(options: BranchesInHandOptions): BranchesInHand {
-  const { spares, patienceMs = PATIENCE_MS, longestMs, carry, wakeParent } = options;
+  const { spares, patienceMs = PATIENCE_MS, longestMs, runBranch, wakeParent } = options;
   const running = new Map<string, Promise<unknown>>();
   let spare = spares;
 
@@ -69,7 +69,7 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
       async function runNext(signal: AbortSignal): Promise<void> {
         const branch = waiting.shift();
         if (branch === undefined) return;
-        const end = await carry(branch, { askedAtMs, stop: signal, traceparent: span.traceparent });
+        const end = await runBranch(branch, { askedAtMs, stop: signal, traceparent: span.traceparent });
         const state = end && stateOf(branch.job, end);
         if (state !== undefined) ended.set(branch.job.id, state);
       }
@@ -123,7 +123,7 @@ async function settled(lanes: readonly Promise<void>[]): Promise<void> {
   for (let index = 0; index < lanes.length; index += 1) await lanes[index]?.catch(() => {});
 }
 
-function stateOf({ id, branch }: ClaimedJob, end: WalkEnd): BranchState | undefined {
+function stateOf({ id, branch }: ClaimedJob, end: AdvanceEnd): BranchState | undefined {
   if (end.type === 'lost' || (end.move !== 'succeeded' && end.move !== 'failed')) return undefined;
   const { outcome, outputs } = end;
   const fault = 'code' in outcome ? outcome : undefined;

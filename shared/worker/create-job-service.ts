@@ -81,7 +81,7 @@ export interface JobServiceOptions {
   /** What it consumes. */
   readonly queues: readonly (ConsumedQueue & { readonly queue: WorkQueue })[];
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
-  /** For one message, i.e. all the steps that a job walks here. After it the job changes hands. */
+  /** For one message, i.e. all the steps that a job takes here. After it the job changes hands. */
   readonly messageDeadlineMs: number;
   /** Takes chunks of records too. */
   readonly createRecordRunner?: (parts: RecordRunnerParts) => RecordRunner;

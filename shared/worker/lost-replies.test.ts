@@ -79,7 +79,7 @@ const storing = (move: string) => proxy.loseReply(`"move":"${move}"`);
 
 test('a job walks on, and ends with its file, when no reply of its outcomes comes, even where it has one attempt', async () => {
   await seedRoutes(sql, { retry: NO_SECOND_TRY });
-  const lost = [storing('walk-on'), storing('succeeded')];
+  const lost = [storing('next-step'), storing('succeeded')];
   const { handled } = await run(await seedFiles(sql));
   await Promise.all(lost);
   expect(handled).toEqual([acknowledge]);
@@ -95,7 +95,7 @@ test('a job walks on, and ends with its file, when no reply of its outcomes come
 test('jobs of one statement all go on when its reply is lost', async () => {
   await seedRoutes(sql, { retry: NO_SECOND_TRY });
   const jobs = await seedFiles(sql, { count: 40 });
-  const lost = [storing('walk-on'), storing('walk-on'), storing('succeeded')];
+  const lost = [storing('next-step'), storing('next-step'), storing('succeeded')];
   await run(jobs);
   await Promise.all(lost);
   expect(ran).toHaveLength(120);

@@ -44,7 +44,11 @@ const later = (delayMs: number, reason: string, countsAttempt = true) => ({
 describe('the next move of a job', () => {
   test.each<[string, Partial<NextMoveInput>, unknown]>([
     ['ends the job after its last step', {}, { type: 'succeeded' }],
-    ['walks on to a step of its own class', { next: shortStep }, { type: 'walk-on', stepSeq: 1, stepKind: 'confirm' }],
+    [
+      'walks on to a step of its own class',
+      { next: shortStep },
+      { type: 'next-step', stepSeq: 1, stepKind: 'confirm' },
+    ],
     [
       'hands a long step over to the queue of long work',
       { next: longStep },

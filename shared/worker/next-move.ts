@@ -3,7 +3,7 @@
  *
  * 1. `retry` goes on only while attempts remain; a crash was counted by the claim already.
  * 2. `wait` counts nothing. `ambiguous` is never repeated: an operator decides.
- * 3. A job walks on only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
+ * 3. A job goes on only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
  */
 import { createHash } from 'node:crypto';
 import type { Lane } from '#shared/definitions/lanes.ts';
@@ -46,7 +46,7 @@ export function claimedPosition(job: ClaimedJob): JobPosition {
   };
 }
 
-/** After a step that succeeded or was skipped, when the job walks on. */
+/** After a step that succeeded or was skipped, when the job goes on. */
 export function nextPosition(
   position: JobPosition,
   done: Extract<StepOutcome, { type: 'succeeded' | 'skipped' }>,
@@ -121,7 +121,7 @@ export function nextMove(input: NextMoveInput): NextMove {
 function afterSuccess({ next, workerClass, lane, isStopping }: NextMoveInput): NextMove {
   if (next === undefined) return { type: 'succeeded' };
   const { stepSeq, stepKind, stepClass } = next;
-  if (stepClass === workerClass && !isStopping) return { type: 'walk-on', stepSeq, stepKind };
+  if (stepClass === workerClass && !isStopping) return { type: 'next-step', stepSeq, stepKind };
   return { type: 'hand-over', stepSeq, stepKind, queue: queueOfClass(stepClass, lane) };
 }
 

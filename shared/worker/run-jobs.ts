@@ -28,7 +28,7 @@ import type { PlaceName, StepClass, StepKind } from '#shared/steps/step-context.
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { advanceJob, type WalkEnd } from './advance-job.ts';
+import { type AdvanceEnd, advanceJob } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
 import { createBranchesInHand } from './branches-in-hand.ts';
 import { createJobBranches } from './job-branches.ts';
@@ -117,8 +117,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const inHand = createBranchesInHand({
     spares: options.slots ?? 32,
     longestMs: stepDeadlineMs / 2,
-    async carry({ job, unwritten }, { askedAtMs, ...at }) {
-      let end: WalkEnd | undefined;
+    async runBranch({ job, unwritten }, { askedAtMs, ...at }) {
+      let end: AdvanceEnd | undefined;
       const claim = async () => ({ row: job, askedAtMs });
       const run = runOf({ isParentHere: true, unwritten, onEnd: (known) => (end = known) });
       await leased.handle({ ...jobWork, claim, run, lease: unwritten?.lease }, { id: job.id, ...at });
@@ -126,7 +126,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     },
     wakeParent: (jobId) => commits.wakeParent(jobId),
   });
-  const walking = {
+  const advanceParts = {
     kinds: options.kinds,
     routes,
     commits,
@@ -179,8 +179,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   function runOf({ isParentHere, unwritten, onEnd }: HowToRun): LeasedWork<ClaimedJob>['run'] {
     return async (job, { underLease, stop, span, logger: jobLogger }) => {
       try {
-        const walk = { job, stop, span, logger: jobLogger, isParentHere, unwritten };
-        const end = await underLease((lease) => advanceJob(walking, { ...walk, lease }));
+        const run = { job, stop, span, logger: jobLogger, isParentHere, unwritten };
+        const end = await underLease((lease) => advanceJob(advanceParts, { ...run, lease }));
         onEnd?.(end);
         countJob(metrics, job, end);
         const archive = await archiveClosed(end, stop, span);
@@ -207,7 +207,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     },
   };
 
-  async function archiveClosed(end: WalkEnd, stop: AbortSignal, span: Span): Promise<ArchiveEnd | undefined> {
+  async function archiveClosed(end: AdvanceEnd, stop: AbortSignal, span: Span): Promise<ArchiveEnd | undefined> {
     if (end.type === 'lost' || end.closed?.file.archive !== 'held') return undefined;
     const held = { ...end.closed, stop };
     const archiveSpan = span.child('archive file', { fileId: held.file.id });
@@ -234,22 +234,22 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
 interface HowToRun {
   readonly isParentHere?: boolean;
   readonly unwritten?: UnwrittenBranch | undefined;
-  readonly onEnd?: (end: WalkEnd) => void;
+  readonly onEnd?: (end: AdvanceEnd) => void;
 }
 
-function summary(end: WalkEnd): Record<string, unknown> {
+function summary(end: AdvanceEnd): Record<string, unknown> {
   const { stepSeq, stepKind, attempt, tries } = end.position;
   const reached = { step: stepKind, stepSeq, attempt, tries };
   if (end.type === 'lost') return { ...reached, state: 'lost' };
   return { ...reached, state: end.move, route: end.routeName, cause: end.cause };
 }
 
-function faultOf(end: WalkEnd): string | undefined {
+function faultOf(end: AdvanceEnd): string | undefined {
   if (end.type === 'lost') return 'LEASE_LOST';
   return end.move === 'failed' ? (end.cause ?? 'FAILED') : undefined;
 }
 
-function countJob(metrics: JobMetrics, { tenantId, file }: ClaimedJob, end: WalkEnd): void {
+function countJob(metrics: JobMetrics, { tenantId, file }: ClaimedJob, end: AdvanceEnd): void {
   const outcome = end.type === 'lost' ? 'lost' : end.move;
   metrics.jobs.inc({ outcome });
   if (end.type === 'lost' || (end.move !== 'succeeded' && end.move !== 'failed')) return;

@@ -3,7 +3,7 @@
  * the lost one, replay, and the way back.
  *
  * 1. Nothing of the lost home is asked before it returns, but its disk, afterwards, for what it had not copied: the measure of the drill.
- * 2. What is counted is counted at rest, from what the senders know; the homes' own word is not enough.
+ * 2. What is counted is counted at rest, from what the senders know; the homes' own counts are not enough.
  */
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';

@@ -562,11 +562,11 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       const fileId = file?.id ?? '';
       const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
       await routeFiles(observer, [{ fileId, isLarge: false, jobs: [], error }], 'router');
-      const word = { fileIds: [fileId], actor: 'operator:test', reason: 'test' };
+      const requeue = { fileIds: [fileId], actor: 'operator:test', reason: 'test' };
       const held = await two.first.reserve();
       await held`BEGIN`;
-      const one = await requeueFiles(held, word);
-      const other = requeueFiles(two.second, word);
+      const one = await requeueFiles(held, requeue);
+      const other = requeueFiles(two.second, requeue);
       await held.unsafe(ending);
       held.release();
       expect([one.length, (await other).length]).toEqual([1, ending === 'COMMIT' ? 0 : 1]);

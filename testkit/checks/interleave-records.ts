@@ -23,7 +23,7 @@ import { settleChunks } from '#shared/records/settle-chunks.ts';
 import { type RecordMove, storeRecordOutcomes } from '#shared/records/store-record-outcomes.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
-import { claimOne, nextTry, outcomeOf } from '#testkit/beds/carry-records.ts';
+import { claimOne, nextTry, outcomeOf } from '#testkit/beds/process-records.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { type Ending, useTwoTransactions } from '#testkit/checks/two-transactions.ts';
 import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
@@ -39,7 +39,7 @@ import {
 /** Registers the tests of those schedules whose first transaction ends so. */
 export function interleaveRecords(endings: readonly Ending[]): void {
   const worker = 'test/1';
-  const word = { actor: 'operator:test', reason: 'test' };
+  const by = { actor: 'operator:test', reason: 'test' };
   const RECORDS_WAIT: NextMove = { type: 'later', delayMs: 300_000, countsAttempt: false, reason: 'RECORDS' };
   const SUCCESS: RecordMove = { type: 'success' };
 
@@ -93,7 +93,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
       SELECT chunk_id AS id FROM records WHERE job_id = ${parsing.id} AND line = ${lines[0] ?? 0}`;
       chunkIds.push(chunk?.id ?? '');
     }
-    await storeStep(observer, parsing, { type: 'walk-on', stepSeq: 1, stepKind: 'call' });
+    await storeStep(observer, parsing, { type: 'next-step', stepSeq: 1, stepKind: 'call' });
     const job = { ...parsing, stepSeq: 1, stepKind: 'call' };
     await openRecords(observer, { jobId: job.id, epoch: job.epoch, window: 4 });
     await storeStep(observer, job, RECORDS_WAIT);
@@ -144,7 +144,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
 
   async function cancelled(): Promise<Scene> {
     const scene = await carried();
-    await cancelJobs(observer, { jobIds: [scene.job.id], ...word });
+    await cancelJobs(observer, { jobIds: [scene.job.id], ...by });
     return scene;
   }
 
@@ -227,7 +227,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
       const [held] = await claimChunks(sql, { chunkIds: [lost.id], token: randomUUID(), worker, leaseMs: 60_000 });
       if (held !== undefined) await tryAll(sql, held, () => undefined);
     },
-    'a record walks on': (sql, scene) => endFirst(sql, scene, { type: 'walk-on' }),
+    'a record walks on': (sql, scene) => endFirst(sql, scene, { type: 'next-step' }),
     'a record fails for now': (sql, scene) => endFirst(sql, scene, { type: 'later', delayMs: 0 }),
     'a record fails for good': (sql, scene) => endFirst(sql, scene, { type: 'failed' }),
     'a record is ambiguous': (sql, scene) => endFirst(sql, scene, { type: 'ambiguous' }),
@@ -264,10 +264,10 @@ export function interleaveRecords(endings: readonly Ending[]): void {
     'a chunk finds its partner paused': (sql, { job }) =>
       notePaused(sql, { tenantId: 'acme', jobId: job.id, partner: 'rfi' }, { actor: worker }),
     'an operator closes the breaker of the partner': (sql) =>
-      controlPartner(sql, { tenantId: 'acme', name: 'rfi', verb: 'close-breaker', ...word }),
-    'an operator retries records': (sql, { job }) => reopenRecords(sql, { jobId: job.id, ...word }),
-    'an operator cancels the job': (sql, { job }) => cancelJobs(sql, { jobIds: [job.id], ...word }),
-    'an operator retries the job': (sql, { job }) => reopenJobs(sql, { jobIds: [job.id], ...word }),
+      controlPartner(sql, { tenantId: 'acme', name: 'rfi', verb: 'close-breaker', ...by }),
+    'an operator retries records': (sql, { job }) => reopenRecords(sql, { jobId: job.id, ...by }),
+    'an operator cancels the job': (sql, { job }) => cancelJobs(sql, { jobIds: [job.id], ...by }),
+    'an operator retries the job': (sql, { job }) => reopenJobs(sql, { jobIds: [job.id], ...by }),
   };
 
   const ALL = { ...OF_RECORDS, ...OF_JOBS };

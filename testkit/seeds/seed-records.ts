@@ -40,7 +40,7 @@ export async function seedRecords(sql: Sql, options: SeedRecordsOptions = {}): P
   const keyOf = options.keyOf ?? (() => null);
   const records = Array.from({ length: options.records ?? 3 }, (_, index) => newRecord(index + 1, keyOf(index + 1)));
   await insertRecords(sql, { jobId: parsing.id, epoch: parsing.epoch, records });
-  await storeStep(sql, parsing, { type: 'walk-on', stepSeq: 1, stepKind: 'call' });
+  await storeStep(sql, parsing, { type: 'next-step', stepSeq: 1, stepKind: 'call' });
   const job = { ...parsing, stepSeq: 1, stepKind: 'call' };
   const opened = await openRecords(sql, { jobId: job.id, epoch: job.epoch, window: options.window ?? 8 });
   if (opened === undefined) throw new Error('the job was expected to be held');

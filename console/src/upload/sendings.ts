@@ -8,7 +8,7 @@ import { get, post } from '../api/client.ts';
 import { problemOf } from '../api/problem.ts';
 import { type Checksums, createChecksums } from './checksums.ts';
 import { sendFile } from './send-file.ts';
-import { forgetUnfinished, noteUnfinished } from './upload-journal.ts';
+import { noteUnfinished, removeUnfinished } from './upload-journal.ts';
 
 export interface FileToSend {
   readonly file: File;
@@ -142,7 +142,7 @@ async function send({ id, file, directory }: Sending): Promise<void> {
       onWait: (word) => change(id, { word }),
       signal: stop.signal,
     });
-    await forgetUnfinished(uploadId);
+    await removeUnfinished(uploadId);
     change(id, { state: 'sent', sent: file.size, fileId: upload.file_id });
   } catch (error) {
     const { message, hint } = problemOf(error);

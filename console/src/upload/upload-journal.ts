@@ -24,7 +24,7 @@ export async function noteUnfinished(upload: Unfinished): Promise<void> {
   await tried(inStore('readwrite', (store) => store.put(upload)));
 }
 
-export async function forgetUnfinished(uploadId: string): Promise<void> {
+export async function removeUnfinished(uploadId: string): Promise<void> {
   await tried(inStore('readwrite', (store) => store.delete(uploadId)));
 }
 

@@ -127,7 +127,7 @@ export const queues: Board = {
         },
         {
           title: 'Open actions',
-          why: 'Words of operators on many jobs, files or dead letters: running, paused, or waiting for a second person.',
+          why: 'Operator actions on many jobs, files or dead letters: running, paused, or waiting for a second person.',
           unit: 'short',
           queries: [query('{{state}}', 'max by (state) (longshore_open_actions)')],
         },

@@ -11,7 +11,14 @@ import { people, sessions } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
-import { idField, idParams, limitField, plainTextField, tenantField, wordSchema } from '../http/request-fields.ts';
+import {
+  idField,
+  idParams,
+  limitField,
+  plainTextField,
+  reasonBodySchema,
+  tenantField,
+} from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
@@ -210,7 +217,7 @@ export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts
               : 'Let a disabled person sign in again',
           tags: ['access'],
           params: idParams,
-          body: wordSchema,
+          body: reasonBodySchema,
           response: { 200: changedSchema, ...errorReplies },
         },
       },
@@ -231,7 +238,7 @@ export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts
         summary: 'End every session of a person',
         tags: ['access'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: endedSchema, ...errorReplies },
       },
     },
@@ -312,7 +319,7 @@ export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts
         summary: 'End a session: one’s own, or one of a person that the caller manages',
         tags: ['access'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: endedSchema, ...errorReplies },
       },
     },
@@ -320,8 +327,8 @@ export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts
       const caller = callerOf(request);
       const own = ownPersonOf(caller);
       const { reason } = request.body;
-      const word = { sessionId: request.params.id, tenantId: caller.tenantId, reason, actor: actorOf(caller) };
-      const ended = own === undefined ? 0 : await endSessions(sql, { ...word, personId: own });
+      const session = { sessionId: request.params.id, tenantId: caller.tenantId, reason, actor: actorOf(caller) };
+      const ended = own === undefined ? 0 : await endSessions(sql, { ...session, personId: own });
       if (ended === 0) throw new LongshoreError('NOT_FOUND', 'There is no such session, or it has ended.');
       return { ended };
     },

@@ -1,5 +1,5 @@
 /**
- * `/api/v1/actions`: a person's word on a set of jobs, files or dead letters. Previewed, then run, and carried by the retry-sweeper.
+ * `/api/v1/actions`: an operator action on a set of jobs, files or dead letters. Previewed, then run, and carried by the retry-sweeper.
  *
  * 1. What a preview found is what runs, whatever fits the filter later.
  * 2. A word that is said twice is done once: the second answer shows the action as it is.

@@ -1,4 +1,4 @@
-/** `/api/v1/batches`: files that a route takes together, and a person's word that one is complete. */
+/** `/api/v1/batches`: files that a route takes together, and a person's statement that one is complete. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { closeBatch } from '#shared/batches/close-batches.ts';
@@ -6,7 +6,14 @@ import { BATCH_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
-import { anyCaseListField, idParams, limitField, tenantField, textField, wordSchema } from '../http/request-fields.ts';
+import {
+  anyCaseListField,
+  idParams,
+  limitField,
+  reasonBodySchema,
+  tenantField,
+  textField,
+} from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { batchDetailSchema, batchPageSchema, findBatch, findBatches } from './find-batches.ts';
@@ -63,7 +70,7 @@ export function handleBatches(
         summary: 'Close an open batch with the files that are there',
         tags: ['batches'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: batchDetailSchema, ...errorReplies },
       },
     },

@@ -12,7 +12,14 @@ import { faultAt, type ParsedDocument } from '#shared/definitions/parse-route-fi
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { versionCursorField } from '../http/page-cursor.ts';
-import { flagField, limitField, reasonField, tenantField, textField, wordSchema } from '../http/request-fields.ts';
+import {
+  flagField,
+  limitField,
+  reasonBodySchema,
+  reasonField,
+  tenantField,
+  textField,
+} from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { SUPPORT_HEADER } from '../http/support-view.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
@@ -53,15 +60,15 @@ const detailSchema = versionSchema
   .meta({ id: 'DefinitionDetail' });
 
 const KINDS = {
-  route: { plural: 'routes', word: 'Route', detail: routeDetailSchema },
-  partner: { plural: 'partners', word: 'Partner', detail: detailSchema },
-  store: { plural: 'stores', word: 'Store', detail: detailSchema },
-  database: { plural: 'databases', word: 'Database', detail: detailSchema },
-  remote: { plural: 'remotes', word: 'Remote', detail: detailSchema },
-  source: { plural: 'sources', word: 'Source', detail: detailSchema },
-  calendar: { plural: 'calendars', word: 'Calendar', detail: detailSchema },
-  expectation: { plural: 'expectations', word: 'Expectation', detail: detailSchema },
-  sender: { plural: 'senders', word: 'Sender', detail: detailSchema },
+  route: { plural: 'routes', title: 'Route', detail: routeDetailSchema },
+  partner: { plural: 'partners', title: 'Partner', detail: detailSchema },
+  store: { plural: 'stores', title: 'Store', detail: detailSchema },
+  database: { plural: 'databases', title: 'Database', detail: detailSchema },
+  remote: { plural: 'remotes', title: 'Remote', detail: detailSchema },
+  source: { plural: 'sources', title: 'Source', detail: detailSchema },
+  calendar: { plural: 'calendars', title: 'Calendar', detail: detailSchema },
+  expectation: { plural: 'expectations', title: 'Expectation', detail: detailSchema },
+  sender: { plural: 'senders', title: 'Sender', detail: detailSchema },
 } as const;
 
 export const VERSIONED_PLURALS = Object.values(KINDS).map(({ plural }) => plural);
@@ -79,17 +86,17 @@ async function handleKind(
   posted: PostedDefinitions,
   kind: VersionedKind,
 ): Promise<void> {
-  const { plural, word, detail } = KINDS[kind];
+  const { plural, title, detail } = KINDS[kind];
   const { sql } = parts;
   const path = `/api/v1/${plural}/:tenant/:name`;
-  const called = word.toLowerCase();
+  const called = title.toLowerCase();
 
   /** To a tenant's key what is another's does not exist. */
   async function presentOf(request: FastifyRequest): Promise<PresentDefinition> {
     const { tenant, name } = request.params as z.output<typeof nameParams>;
     const { tenantId } = callerOf(request);
     const found = tenantId === null || tenantId === tenant ? await findPresent(sql, { kind, tenant, name }) : undefined;
-    if (found === undefined) throw new LongshoreError('NOT_FOUND', `${word} not found`);
+    if (found === undefined) throw new LongshoreError('NOT_FOUND', `${title} not found`);
     return found;
   }
 
@@ -193,7 +200,7 @@ async function handleKind(
         summary: `Apply the text of an earlier version of a ${called} again, as its next version`,
         tags: ['routes'],
         params: versionParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: appliedSchema, ...errorReplies },
       },
     },

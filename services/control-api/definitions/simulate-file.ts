@@ -122,7 +122,7 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
       held: takes && route.route.holds({ ...file, isLarge }),
       order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
       notifies: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
-      steps: takes ? walkSteps(file, route.route, isLarge, rules, limits) : [],
+      steps: takes ? simulateSteps(file, route.route, isLarge, rules, limits) : [],
     };
   });
   const unreadable = rules.unreadable.map((name) => ({ ...NOT_TAKEN, route: name, because: 'it cannot be read' }));
@@ -160,7 +160,7 @@ function toChannel(channel: ChannelDefinition) {
   return { channel: channel.name, kind: kindOf(channel), on: [...channel.on] };
 }
 
-interface Walk {
+interface SimulatedStep {
   readonly file: FileToSimulate;
   readonly route: CompiledRoute;
   readonly rules: RuleSet;
@@ -175,7 +175,7 @@ type StepEffect = Pick<RouteAnswer['steps'][number], 'would'> & {
   readonly renames?: boolean;
 };
 
-function walkSteps(
+function simulateSteps(
   file: FileToSimulate,
   route: CompiledRoute,
   isLarge: boolean,
@@ -199,20 +199,20 @@ function walkSteps(
   return steps;
 }
 
-function describeStep(kind: string, options: unknown, walk: Walk): StepEffect {
+function describeStep(kind: string, options: unknown, step: SimulatedStep): StepEffect {
   switch (kind) {
     case 'validate':
-      return describeValidate(options as ValidateOptions, walk);
+      return describeValidate(options as ValidateOptions, step);
     case 'stage':
       return { would: 'continue with its own copy' };
     case 'transform':
-      return describeTransform(options as TransformOptions, walk);
+      return describeTransform(options as TransformOptions, step);
     case 'parse':
-      return { would: `make a record of each row, as ${walk.route.records?.format ?? 'its layout says'}` };
+      return { would: `make a record of each row, as ${step.route.records?.format ?? 'its layout says'}` };
     case 'call':
-      return { would: describeCalls(options as CallStepOptions, walk.rules) };
+      return { would: describeCalls(options as CallStepOptions, step.rules) };
     case 'deliver':
-      return describeDeliver(options as DeliverOptions, walk);
+      return describeDeliver(options as DeliverOptions, step);
     case 'confirm':
       return { would: 'verify the delivered object' };
     case 'parallel':
@@ -220,11 +220,11 @@ function describeStep(kind: string, options: unknown, walk: Walk): StepEffect {
     case 'run':
       return { would: `run the route ${(options as RunOptions).route} below this one, and wait for it` };
     default:
-      return describeOther(kind, options, walk);
+      return describeOther(kind, options, step);
   }
 }
 
-function describeOther(kind: string, options: unknown, { file, key }: Walk): StepEffect {
+function describeOther(kind: string, options: unknown, { file, key }: SimulatedStep): StepEffect {
   const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
   const effect = known?.simulate?.(options, { name: nameIn(key), sizeBytes: file.sizeBytes });
   if (effect === undefined) return { would: `run ${kind}` };
@@ -238,7 +238,7 @@ function describeBranches({ branches, join }: ParallelOptions): string {
   return `run side by side ${each.join(' and ')}, until ${until}`;
 }
 
-function describeValidate(options: ValidateOptions, { file, key }: Walk): StepEffect {
+function describeValidate(options: ValidateOptions, { file, key }: SimulatedStep): StepEffect {
   const fault = checkNameAndSize({ options, file: { name: nameIn(key) }, object: file });
   if (fault !== undefined) return { would: `fail with ${fault.code} ${fault.cause}: ${fault.message}`, fails: true };
   const later = [
@@ -249,8 +249,8 @@ function describeValidate(options: ValidateOptions, { file, key }: Walk): StepEf
   return { would: ['accept its name and size', ...later].join(', ') };
 }
 
-function describeTransform(options: TransformOptions, walk: Walk): StepEffect {
-  const name = nameAfter({ options, ...contextOf(walk) });
+function describeTransform(options: TransformOptions, step: SimulatedStep): StepEffect {
+  const name = nameAfter({ options, ...contextOf(step) });
   if (!name.ok) return { would: `fail with TRANSFORM_ERROR KEY_REJECTED: ${name.message}`, fails: true };
   const operations = options.ops.map((operation) => Object.keys(operation)[0]).join(', ');
   return { would: `${operations}: continue as ${name.key}`, output: name.key, renames: true };
@@ -264,15 +264,15 @@ function describeCalls({ calls }: CallStepOptions, { operations }: RuleSet): str
   return `for each record call ${each.join(', then ')}`;
 }
 
-function describeDeliver(options: DeliverOptions, walk: Walk): StepEffect {
-  const target = deliveryTarget({ options, ...contextOf(walk), bucketNames: walk.limits.bucketNames });
+function describeDeliver(options: DeliverOptions, step: SimulatedStep): StepEffect {
+  const target = deliveryTarget({ options, ...contextOf(step), bucketNames: step.limits.bucketNames });
   if (!target.ok) return { would: `fail with DELIVERY_ERROR KEY_REJECTED: ${target.message}`, fails: true };
   const at = options.store === undefined ? '' : ` at the store ${options.store}`;
   return { would: `copy it to ${target.bucket}/${target.key}${at}`, output: `${target.bucket}/${target.key}` };
 }
 
 /** As steps are given it; ids of what does not exist yet are zeros. */
-function contextOf({ file, route, rules, key }: Walk) {
+function contextOf({ file, route, rules, key }: SimulatedStep) {
   const { fileId, tenantId, sizeBytes, receivedAt } = file;
   const { timeZone } = rules.tenant;
   return {

@@ -1,5 +1,5 @@
 /**
- * `GET /api/v1/effects`, and an operator's word about one that is in doubt.
+ * `GET /api/v1/effects`, and an operator's decision about one that is in doubt.
  *
  * 1. `done` and `not-done` say what the target was found to have; the job goes on from there, with the same key.
  * 2. `resend` makes a new job with new keys: an action, as every `resend`, which waits for a second person.
@@ -126,6 +126,6 @@ export function handleEffects(app: ApiServer, parts: ApiParts): void {
 function notInDoubt({ stage, job_state: state }: EffectReply): LongshoreError {
   return new LongshoreError(
     'EFFECT_NOT_IN_DOUBT',
-    `The effect is ${stage} and its job ${state}; a word is taken about an UNKNOWN effect of a job that has ended.`,
+    `The effect is ${stage} and its job ${state}; only an UNKNOWN effect of a job that has ended can be decided.`,
   );
 }

@@ -1,4 +1,4 @@
-/** Expectations over HTTP: applied as files, planned and judged by the retry-sweeper's clock, and a person's word about what is late. */
+/** Expectations over HTTP: applied as files, planned and judged by the retry-sweeper's clock, and a person's decision about what is late. */
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchExpectations } from '#services/retry-sweeper/watch-expectations.ts';

@@ -1,4 +1,4 @@
-/** `/api/v1/occurrences`: what is to come and what came, and a person's word about it. */
+/** `/api/v1/occurrences`: what is to come and what came, and a person's decision about it. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { OCCURRENCE_STATES } from '#shared/db/schema.ts';
@@ -12,10 +12,10 @@ import {
   idParams,
   instantField,
   limitField,
+  reasonBodySchema,
   reasonField,
   tenantField,
   textField,
-  wordSchema,
 } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
@@ -77,7 +77,7 @@ export function handleOccurrences(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>
         summary: 'Say that the files will not come this time: no notice says that they are late',
         tags: ['expectations'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: occurrenceSchema, ...errorReplies },
       },
     },

@@ -1,5 +1,5 @@
 /**
- * What happened to a file, in one order: its audit with people's words, its jobs, their steps and attempts, the calls of its records,
+ * What happened to a file, in one order: its audit with operator actions, its jobs, their steps and attempts, the calls of its records,
  * its copies and its notices.
  *
  * 1. Lines are in the order of (at, id), and ids are stable, so that pages neither overlap nor leave anything out.

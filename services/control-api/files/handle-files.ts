@@ -1,11 +1,11 @@
-/** `GET /api/v1/files`, `/count` and `/{id}`, and a person's word about a quarantined file: route it again. */
+/** `GET /api/v1/files`, `/count` and `/{id}`, and a person's decision about a quarantined file: route it again. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
-import { idParams, limitField, wordSchema } from '../http/request-fields.ts';
+import { idParams, limitField, reasonBodySchema } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { refuseExpired } from '../retention/refuse-expired.ts';
@@ -100,7 +100,7 @@ export function handleFiles(
         summary: 'Route a quarantined file again with the current routes',
         tags: ['files'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: fileDetailSchema, ...errorReplies },
       },
     },
@@ -108,9 +108,9 @@ export function handleFiles(
       const caller = callerOf(request);
       const file = await findOrRefuse(caller.tenantId, request.params.id);
       callerWith(request, 'files:reroute');
-      const word = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
+      const requeue = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
       await refuseExpired(sql, file.file_id);
-      const requeued = await requeueFiles(sql, word);
+      const requeued = await requeueFiles(sql, requeue);
       if (requeued.length === 0) {
         throw new LongshoreError(
           'FILE_NOT_QUARANTINED',

@@ -32,7 +32,7 @@ export function handleTimeline(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): 
       schema: {
         summary: 'What happened to a file, in one order',
         description:
-          'The audit of the file and its jobs with people’s words, its jobs, steps, attempts, calls of records, copies, and notices that are not sent yet. Calls of records are folded by minute, step and outcome; each call is in the record.',
+          'The audit of the file and its jobs with operator actions, its jobs, steps, attempts, calls of records, copies, and notices that are not sent yet. Calls of records are folded by minute, step and outcome; each call is in the record.',
         tags: ['files'],
         params: idParams,
         querystring: z.strictObject({

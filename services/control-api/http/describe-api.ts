@@ -18,7 +18,7 @@ const TAGS = [
   { name: 'expectations', description: 'Files that are to come: when they are due, and what came.' },
   { name: 'campaigns', description: 'Templates, files of recipients, campaigns, and what happened to each mail.' },
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
-  { name: 'actions', description: 'One word on many jobs, files or dead letters: previewed, then run at a pace.' },
+  { name: 'actions', description: 'One action on many jobs, files or dead letters: previewed, then run at a pace.' },
   { name: 'proposals', description: 'Changes that one person asks for and another makes.' },
   { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },
   {

@@ -51,7 +51,7 @@ export const instantField = z.iso
   });
 
 /** Why an operator does something. */
-export const wordSchema = z.strictObject({ reason: reasonField });
+export const reasonBodySchema = z.strictObject({ reason: reasonField });
 
 /** One of `names`, which are upper case; taken in any case. */
 export function anyCaseField<const Names extends readonly [string, ...string[]]>(names: Names) {

@@ -1,5 +1,5 @@
 /**
- * `GET /api/v1/jobs` and `/api/v1/jobs/{id}`, and a person's word about a job: retry it, cancel it, skip it; release or reject it when it is held.
+ * `GET /api/v1/jobs` and `/api/v1/jobs/{id}`, and a person's decision about a job: retry it, cancel it, skip it; release or reject it when it is held.
  *
  * A tenant's key may cancel: nothing is sent for that. A new generation, giving up an order, and letting go
  * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
@@ -20,9 +20,9 @@ import {
   flagField,
   idParams,
   limitField,
+  reasonBodySchema,
   tenantField,
   textField,
-  wordSchema,
 } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
@@ -192,7 +192,7 @@ export function handleJobs(
           summary,
           tags: ['jobs'],
           params: idParams,
-          body: wordSchema,
+          body: reasonBodySchema,
           response: { 200: jobSummarySchema, ...errorReplies },
         },
       },

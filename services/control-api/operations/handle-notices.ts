@@ -1,4 +1,4 @@
-/** `GET /api/v1/notices`: what channels were not told yet, and what is parked; and a person's word to try the parked ones again. */
+/** `GET /api/v1/notices`: what channels were not told yet, and what is parked; and the operator action that tries the parked ones again. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import type { Reads } from '#shared/db/connect-database.ts';

@@ -21,7 +21,14 @@ import { parseJson } from '#shared/text/parse-json.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import type { errorBodySchema } from '../http/error-reply.ts';
 import { idCursorField } from '../http/page-cursor.ts';
-import { anyCaseField, idParams, limitField, reasonField, textField, wordSchema } from '../http/request-fields.ts';
+import {
+  anyCaseField,
+  idParams,
+  limitField,
+  reasonBodySchema,
+  reasonField,
+  textField,
+} from '../http/request-fields.ts';
 import { callerWith } from '../http/request-guard.ts';
 import { findProposable, presentPath, tenantOfPath } from './proposable-requests.ts';
 import {
@@ -157,7 +164,7 @@ export function handleProposals(app: ApiServer, { sql, reads }: ApiParts): void 
         summary: 'End a proposal without making its change; its proposer withdraws it so',
         tags: ['proposals'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: proposalDetailSchema, ...errorReplies },
       },
     },

@@ -17,17 +17,17 @@ interface Proposable {
 
 /** As names of tenants and definitions are: nothing in a path that a URL would read in another way. */
 const NAME = '[A-Za-z0-9][A-Za-z0-9._-]{0,127}';
-const word = z.strictObject({}).default({});
+const noBody = z.strictObject({}).default({});
 
 const PROPOSABLE: readonly Proposable[] = [
   { method: 'POST', path: /^\/api\/v1\/routes$/, check: 'dry-run', reasonIn: 'query' },
   { method: 'PUT', path: new RegExp(`^/api/v1/(?:${KINDS})/${NAME}/${NAME}$`), check: 'dry-run', reasonIn: 'query' },
   {
-    ...{ method: 'POST', check: 'present', reasonIn: 'body', body: word },
+    ...{ method: 'POST', check: 'present', reasonIn: 'body', body: noBody },
     path: new RegExp(`^(/api/v1/(?:${KINDS})/${NAME}/${NAME}/versions/\\d{1,10})/restore$`),
   },
   {
-    ...{ method: 'POST', check: 'present', reasonIn: 'body', body: word },
+    ...{ method: 'POST', check: 'present', reasonIn: 'body', body: noBody },
     path: new RegExp(`^(/api/v1/routes/${NAME}/${NAME})/(?:disable|enable)$`),
   },
   {

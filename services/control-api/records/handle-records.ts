@@ -1,4 +1,4 @@
-/** The records of a job: a page of them, one with its attempts, and a person's word about those that failed. */
+/** The records of a job: a page of them, one with its attempts, and a person's decision about those that failed. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { RECORD_STATES } from '#shared/db/schema.ts';

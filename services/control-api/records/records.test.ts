@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RecordMove } from '#shared/records/store-record-outcomes.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
-import { processRecords } from '#testkit/beds/carry-records.ts';
+import { processRecords } from '#testkit/beds/process-records.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
@@ -55,7 +55,7 @@ async function ask(method: 'GET' | 'POST', path: string, payload?: object, key =
   return { status: response.statusCode, body: response.json(), text: response.body };
 }
 
-const carry = () => processRecords(api.sql, seeded.chunks, (line) => MOVES[line] ?? { type: 'success' });
+const processAll = () => processRecords(api.sql, seeded.chunks, (line) => MOVES[line] ?? { type: 'success' });
 
 /** The job ends as it would when its records are the reason. */
 async function failJob(cause = 'RECORDS_FAILED'): Promise<void> {
@@ -85,7 +85,7 @@ describe('records', () => {
   });
 
   test('tell where each stands and why, and are found by state, code and line', async () => {
-    await carry();
+    await processAll();
     const { body } = await ask('GET', `${jobId}/records`);
     expect(body.records).toMatchObject([
       { line: 1, state: 'SUCCESS', step: 'validate', tries: 1, reference: 'r1', error: null, next_attempt_at: null },
@@ -117,7 +117,7 @@ describe('records', () => {
   });
 
   test('show each of their attempts', async () => {
-    await carry();
+    await processAll();
     const { body } = await ask('GET', `${jobId}/records/4`);
     expect(body).toMatchObject({ line: 4, state: 'FAILED' });
     expect(body.attempts).toMatchObject([
@@ -142,7 +142,7 @@ describe('records', () => {
 
   test('are counted in their job, while they are carried and after', async () => {
     const counted = async () => (await ask('GET', jobId)).body;
-    await carry();
+    await processAll();
     expect(await counted()).toMatchObject({
       open_records: 1,
       wait_reason: 'RECORDS',
@@ -173,7 +173,7 @@ describe('a person’s word on records', () => {
   const retry = (body: object) => ask('POST', `${jobId}/records/retry`, body);
 
   test('counts first, then takes up the failed ones alone, with its reason in the audit', async () => {
-    await carry();
+    await processAll();
     expect((await retry({ dry_run: true })).body).toEqual({ dry_run: true, records: 1, ambiguous: 1 });
     expect((await retry({})).body.code).toBe('REQUEST_INVALID');
     expect((await retry({ reason: 'the partner is back' })).body).toEqual({
@@ -191,7 +191,7 @@ describe('a person’s word on records', () => {
   });
 
   test('takes ambiguous ones only when it names them, and as new only when it says so', async () => {
-    await carry();
+    await processAll();
     const lines = [5];
     const unnamed = await retry({ lines, reason: 'r' });
     expect([unnamed.status, unnamed.body.code]).toEqual([409, 'RECORDS_AMBIGUOUS']);
@@ -203,7 +203,7 @@ describe('a person’s word on records', () => {
   });
 
   test('that fits no record is refused, and previews as none', async () => {
-    await carry();
+    await processAll();
     const refused = await retry({ codes: ['OTHER'], reason: 'r' });
     expect([refused.status, refused.body.code]).toEqual([409, 'RECORDS_NOT_RETRYABLE']);
     expect((await retry({ codes: ['OTHER'], dry_run: true })).body).toEqual({
@@ -241,7 +241,7 @@ describe('a person’s word on records', () => {
 
 describe('a retry of a job', () => {
   test('that failed for its records takes those up', async () => {
-    await carry();
+    await processAll();
     await failJob();
     const { status, body } = await ask('POST', `${jobId}/retry`, { reason: 'fixed' });
     expect([status, body]).toMatchObject([
@@ -261,7 +261,7 @@ describe('a retry of a job', () => {
   });
 
   test('that failed for another reason goes on as any other does', async () => {
-    await carry();
+    await processAll();
     await failJob('OBJECT_STORE_UNAVAILABLE');
     expect((await ask('POST', `${jobId}/retry`, { reason: 'x' })).body).toMatchObject({
       state: 'PENDING',

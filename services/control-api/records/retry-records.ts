@@ -1,5 +1,5 @@
 /**
- * A person's word on failed records, and what there is to say when none was taken up.
+ * A retry of failed records, and what there is to say when none was taken up.
  *
  * 1. Records whose effect is in doubt are told apart: who did not name them hears of them, and they are not called.
  */

@@ -1,4 +1,4 @@
-/** `GET /api/v1/retention`, `/deletion-certificates` and `/legal-holds`, and a person's word that something is held or no longer. */
+/** `GET /api/v1/retention`, `/deletion-certificates` and `/legal-holds`, and the operator actions that place a hold and release it. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -11,10 +11,10 @@ import {
   idParams,
   instantField,
   limitField,
+  reasonBodySchema,
   reasonField,
   tenantField,
   textField,
-  wordSchema,
 } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
@@ -125,7 +125,7 @@ export function handleRetention(app: ApiServer, { sql }: ApiParts): void {
         summary: 'Release a legal hold',
         tags: ['retention'],
         params: idParams,
-        body: wordSchema,
+        body: reasonBodySchema,
         response: { 200: holdSchema, ...errorReplies },
       },
     },

@@ -49,8 +49,8 @@ export function handleOpenReviews(app: ApiServer, { sql, reads }: Pick<ApiParts,
       const job = await findJobSummary(reads, caller.tenantId, request.params.id);
       if (job === undefined) throw new LongshoreError('NOT_FOUND', 'Job not found');
       callerWith(request, 'jobs:review');
-      const word = { jobId: job.job_id, actor: actorOf(caller), comment: request.body.comment };
-      if (!(await commentHeldJob(sql, word)))
+      const review = { jobId: job.job_id, actor: actorOf(caller), comment: request.body.comment };
+      if (!(await commentHeldJob(sql, review)))
         throw new LongshoreError('JOB_NOT_HELD', `The job is ${job.state}; it is not held.`);
       return { job_id: job.job_id, commented: true as const };
     },

@@ -212,16 +212,16 @@ function isRefused(error: unknown): error is DatabaseError {
 }
 
 /** The rows in their order, in ever smaller parts where one is refused. @throws DatabaseError `row-refused`, with the line of the first. */
-async function byHalves(rows: readonly Row[], carry: (rows: readonly Row[]) => Promise<void>): Promise<void> {
+async function byHalves(rows: readonly Row[], insert: (rows: readonly Row[]) => Promise<void>): Promise<void> {
   try {
-    await carry(rows);
+    await insert(rows);
   } catch (error) {
     if (!isRefused(error)) throw error;
     const [only] = rows;
     if (rows.length === 1 && only !== undefined) throw refusedLine(only.line, error.message);
     const middle = Math.ceil(rows.length / 2);
-    await byHalves(rows.slice(0, middle), carry);
-    await byHalves(rows.slice(middle), carry);
+    await byHalves(rows.slice(0, middle), insert);
+    await byHalves(rows.slice(middle), insert);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Effects at targets outside about which nobody can say whether they were had, and a person's word about each. */
+/** Effects at targets outside about which nobody can say whether they were had, and a person's decision about each. */
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';

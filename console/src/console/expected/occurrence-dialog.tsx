@@ -1,4 +1,4 @@
-/** One time at which files are expected: what came, and a person's word about it. */
+/** One time at which files are expected: what came, and a person's decision about it. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';

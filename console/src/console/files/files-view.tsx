@@ -116,7 +116,7 @@ export default function FilesView() {
 
   const live = useLiveRows(filterKey, rows, search.status);
   function showNew(): void {
-    live.forget();
+    live.clear();
     void pages.refetch();
     void count.refetch();
   }

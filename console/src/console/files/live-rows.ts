@@ -17,11 +17,11 @@ export function useLiveRows(filterKey: string, rows: Rows<FileSummary>, status: 
   const [tinted, setTinted] = useState<ReadonlySet<string>>(new Set());
   const known = useMemo(() => new Set(idsOf(rows, ({ file_id: id }) => id)), [rows]);
 
-  function forget(): void {
+  function clear(): void {
     setFresh(new Set());
     setIsMany(false);
   }
-  useEffect(forget, [filterKey]);
+  useEffect(clear, [filterKey]);
 
   async function refresh(id: string): Promise<void> {
     const file = await get<FileSummary>(`/api/v1/files/${id}`, { headers: { 'x-longshore-background': '1' } });
@@ -46,7 +46,7 @@ export function useLiveRows(filterKey: string, rows: Rows<FileSummary>, status: 
       void client.invalidateQueries({ queryKey: ['files', filterKey] });
   });
 
-  return { newCount: fresh.size, isMany, tinted, forget };
+  return { newCount: fresh.size, isMany, tinted, clear };
 }
 
 function patch(data: InfiniteData<FilePage>, file: FileSummary): InfiniteData<FilePage> {

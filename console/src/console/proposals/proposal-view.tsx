@@ -1,4 +1,4 @@
-/** One proposal: what it would change, who asks for it and why, and the word of an admin. */
+/** One proposal: what it would change, who asks for it and why, and the decision of an admin. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useState } from 'react';

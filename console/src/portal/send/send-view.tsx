@@ -22,7 +22,7 @@ import {
   stopSending,
   useSendings,
 } from '../../upload/sendings.ts';
-import { forgetUnfinished, listUnfinished } from '../../upload/upload-journal.ts';
+import { listUnfinished, removeUnfinished } from '../../upload/upload-journal.ts';
 import { foldersOf } from './folders.ts';
 
 const ANNOUNCED_PERCENT = 25;
@@ -114,7 +114,7 @@ export default function SendView() {
             {left.map(({ uploadId, name, directory: to, size }) => (
               <li key={uploadId}>
                 <PlainText>{name}</PlainText> {prettyBytes(size)}, to <PlainText>{to}</PlainText>{' '}
-                <button type="button" onClick={() => void forgetUnfinished(uploadId).then(() => unfinished.refetch())}>
+                <button type="button" onClick={() => void removeUnfinished(uploadId).then(() => unfinished.refetch())}>
                   Forget
                 </button>
               </li>

@@ -17,7 +17,7 @@ export function nextTry(chunk: ClaimedChunk, record: Pick<ClaimedRecord, 'line' 
 }
 
 export function outcomeOf(chunk: ClaimedChunk, at: RecordAt, move: RecordMove): RecordOutcome {
-  const isGood = move.type === 'walk-on' || move.type === 'success';
+  const isGood = move.type === 'next-step' || move.type === 'success';
   const result = { ...at, generation: chunk.generation, stepName: `step-${at.step}`, move };
   if (move.type === 'wait') return result;
   const attempt = { requestId: randomUUID(), startedAt: new Date(), durationMs: 3 };
