@@ -1,5 +1,5 @@
 /**
- * Tests are beside the code; the end-to-end suites are in `test/`. Sized for two cores: many files mostly wait. What a file uses decides its project:
+ * Tests are next to the code; the end-to-end suites are in `test/`. Sized for two cores: many files mostly wait. What a file uses decides its project:
  * `testkit/vitest/test-projects.ts`.
  */
 import { join } from 'node:path';

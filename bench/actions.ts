@@ -19,7 +19,7 @@ import { cpuMs } from './read-metrics.ts';
 
 export interface ActionsBenchOptions {
   readonly jobs: number;
-  /** Beside those that the action takes. */
+  /** In addition to those that the action takes. */
   readonly finished: number;
   readonly json: boolean;
 }

@@ -2,7 +2,7 @@
  * `npm run bench -- api`: what the reads of the API take with many files in the tables, and `/status` at a steady rate.
  *
  * 1. The API is the process that `npm start` runs, in a home that is thrown away; files, jobs and audit are put into the tables by SQL.
- * 2. Reads are asked one after another by an operator, who sees every tenant. `/status` is asked by a process of its own with twenty keys that
+ * 2. Reads are asked one after another by an operator, who sees every tenant. `/status` is asked by its own process with twenty keys that
  *    were used before.
  */
 import { execFile } from 'node:child_process';
@@ -51,7 +51,7 @@ interface ApiResult {
 
 const TENANT = 'bench';
 const ROUTE = `kind: route\ntenant: ${TENANT}\nname: bench\nmatch: { path: '**' }\nsteps:\n  - validate:\n  - deliver:\n  - confirm:\n`;
-/** Each key has an allowance of its own. */
+/** Each key has its own allowance. */
 const STATUS_KEYS = 20;
 /** That `/status` is asked for. */
 const STATUS_FILES = 1_000;
@@ -87,7 +87,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
     const withHistory = Math.min(options.files, options.history);
     await insertFinishedFiles(sql, TENANT, withHistory);
     const historySeconds = Math.round((performance.now() - begunMs) / 1_000);
-    // Those whose timeline is asked for; beside them the tables of files and jobs grow on.
+    // Those whose timeline is asked for; next to them the tables of files and jobs grow on.
     const histories = await pickFiles(sql, options.samples);
     await insertFilesWithoutHistory(sql, TENANT, { from: withHistory + 1, to: options.files });
     const seedSeconds = Math.round((performance.now() - begunMs) / 1_000);

@@ -2,7 +2,7 @@
  * `npm run bench -- campaigns`: mails per second of a campaign against a bare SDK loop, how exactly a rate is held, reports folded in, and how
  * fast a status is read.
  *
- * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away; its mail service has no limit.
+ * 1. The fleet is the one that `npm start` runs, in its own home that is thrown away; its mail service has no limit.
  * 2. Mails are counted by the mail service's own ledger, from the first to the last. The bare loop sends the same mails to the same service, in
  *    the same run, at the same concurrency, and keeps nothing.
  */

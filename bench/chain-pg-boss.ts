@@ -20,7 +20,7 @@ export interface PgBossChainOptions {
   readonly batchSize: number;
   /** Fetches side by side, of each queue. */
   readonly concurrency: number;
-  /** Each job's successor by itself, or those of a batch in one statement. */
+  /** Each job's successor on its own, or those of a batch in one statement. */
   readonly sends: 'one' | 'batch';
 }
 

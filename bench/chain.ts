@@ -7,7 +7,7 @@
  * 2. What the first step needs is there before a round begins: jobs and their wake-ups, or jobs of the first queue.
  * 3. The sides run in this process, in turn; each side's median counts. CPU is this process's, PostgreSQL's and the queue server's.
  * 4. pg-boss fetches and completes whole batches at the settings that were fastest here. `ratio` is to a handler that sends each job's
- *    successor by itself; beside it, one that sends a batch's successors in one `insert`, which all fail or succeed together. Neither keeps
+ *    successor on its own; next to it, one that sends a batch's successors in one `insert`, which all fail or succeed together. Neither keeps
  *    what Longshore does of each step: attempt, output, audit event and outbox row.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

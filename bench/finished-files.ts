@@ -19,7 +19,7 @@ export async function insertFinishedFiles(
 }
 
 /**
- * Files with their jobs, and with their steps if `history` says so, without attempts and audit: for tables of many millions. Numbers go on
+ * Files with their jobs, and with their steps if `history` says so, without attempts and audit: for tables of many millions. Numbers continue
  * after `from`. Indexes are made afterwards, as the rows of years are not put in one by one; meanwhile nothing else may use the tables.
  */
 export async function insertFilesWithoutHistory(
@@ -91,7 +91,7 @@ interface Numbers {
   readonly from: number;
   readonly to: number;
   readonly failedEvery: number;
-  /** What is put in beside files and jobs: their steps, or attempts and audit events as well. */
+  /** What is put in next to files and jobs: their steps, or attempts and audit events as well. */
   readonly history: 'none' | 'steps' | 'all';
   readonly endedDaysAgo: number;
 }

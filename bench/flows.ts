@@ -9,7 +9,7 @@
  * 3. Ours runs in a process with the memory that the service has whose work it is: pulls and large pushes in the large-file-worker's, small
  *    pushes and loads in the partner-worker's. Their peaks are shown.
  * 4. Ours does the work once before it is measured: a worker runs for days, and V8 has compiled what it runs often.
- * 5. Every turn has directories of its own, and small files stay until the end of the run: ext4 without a journal passes over each inode that was
+ * 5. Every turn has its own directories, and small files stay until the end of the run: ext4 without a journal passes over each inode that was
  *    deleted in the minutes before when it makes a file, so that who comes later would pay for the clearing up.
  * 6. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
  */

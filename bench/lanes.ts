@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- lanes`: what a flood in the lane bronze costs the files of the lane platinum.
  *
- * 1. Platinum files go at a steady rate, alone before and after the flood, and for as long as it arrives and is carried: the ratio of the two p95
+ * 1. Platinum files go at a steady rate, alone before and after the flood, and for as long as it arrives and is processed: the ratio of the two p95
  *    is of one run on one machine.
  * 2. The flood goes into one directory as fast as the store takes it, and is copied there: to make and send it would cost this process, which
  *    measures, its own time.

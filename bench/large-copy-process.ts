@@ -1,5 +1,5 @@
 /**
- * For `bench -- large`: a process that copies as the large-file-worker does, or moves bytes as barely as one can; a process of its own
+ * For `bench -- large`: a process that copies as the large-file-worker does, or moves bytes as barely as one can; its own process
  * for each measurement, so that its peak of memory is its own.
  *
  * Argument: JSON of `LargeMeasurement`. Sends one message, `LargeMeasured`.

@@ -1,5 +1,5 @@
 /**
- * What the parts can do by themselves, on this machine and in this run: nothing built on them can be faster.
+ * What the parts can do on their own, on this machine and in this run: nothing built on them can be faster.
  *
  * Each is driven as the fleet drives it, by the same clients, from as many tasks side by side.
  */

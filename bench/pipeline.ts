@@ -1,12 +1,12 @@
 /**
  * `npm run bench -- pipeline`: files per second through the whole fleet, from put to terminal state, against its parts' ceilings.
  *
- * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
+ * 1. The fleet is the one that `npm start` runs, in its own home that is thrown away. Commits are durable as they are there.
  * 2. Files are put straight into landing, into one directory and over fifty in turn, and walk validate, deliver and confirm. The figures are
  *    those of all floods together; `filesPerSecondBy` compares one directory with fifty in the same run.
  * 3. Throughput is measured while files arrive as fast as the store takes them; latency once more at half that rate, because
  *    in a flood it only says how long the flood was.
- * 4. `ratio` is the measured rate over the rate that the scarcest part allows by itself: a file needs one round of put, copy and
+ * 4. `ratio` is the measured rate over the rate that the scarcest part allows on its own: a file needs one round of put, copy and
  *    delete and as much again of reads and copies, three queue hops, and the statements that were counted.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- records`: rows per second from an object to PENDING records, and calls per second through three partner APIs.
  *
- * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
+ * 1. The fleet is the one that `npm start` runs, in its own home that is thrown away. Commits are durable as they are there.
  * 2. Rows are measured by the parse step's own time, against `psql \copy` of the very same rows into the very same table, in the same run.
  * 3. Calls are measured from the first to the end of the last, against Node's HTTP client on the same simulator at the same concurrency,
  *    which is measured before and after: once with a partner that takes its time, as partners do, and once with one that takes none,

@@ -1,4 +1,4 @@
-/** Files put straight into the landing of a running fleet, and what became of them: for benchmarks of the whole fleet. */
+/** Files put straight into the landing of a running fleet, and what happened to them: for benchmarks of the whole fleet. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';

@@ -1,5 +1,5 @@
 /**
- * Asks `/status` at a steady rate, in a process of its own so that it waits for nothing but the API: a request leaves when it is due, whether
+ * Asks `/status` at a steady rate, in its own process so that it waits for nothing but the API: a request leaves when it is due, whether
  * or not those before were answered, and a late answer counts from when its request was due. Takes its work as JSON, prints its result.
  *
  * Answers to the requests of the first seconds, in which connections are opened and code is compiled on both sides, are not among the others; the

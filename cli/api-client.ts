@@ -10,7 +10,7 @@ export interface ApiCall {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** A body as it stands, with headers that vouch for it in place of the key. */
+  /** A body as it is, with headers that vouch for it in place of the key. */
   readonly signed?: { readonly text: string; readonly headers: Readonly<Record<string, string>> };
 }
 

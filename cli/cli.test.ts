@@ -43,7 +43,7 @@ interface Options {
   readonly input?: string;
 }
 
-/** In this process, called from a directory of its own, which knows the instance by LONGSHORE_HOME alone. */
+/** In this process, called from its own directory, which knows the instance by LONGSHORE_HOME alone. */
 async function longshore(args: string[], { env = {}, input = '' }: Options = {}): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const [out, err] = [readText(stdout), readText(stderr)];

@@ -95,7 +95,7 @@ export function createProgram(cli: Cli): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: cli.terminal.write, writeErr: cli.terminal.writeError })
-    // A command below another has options of its own, also where both have one of that name.
+    // A command below another has its own options, also where both have one of that name.
     .enablePositionalOptions()
     .showHelpAfterError('Run the command with --help for its options.')
     .addHelpText('after', EXIT_CODES_HELP);

@@ -20,7 +20,7 @@ type WaitingJob = z.output<typeof waitingJobSchema>;
 
 const OPEN: readonly string[] = ['PENDING', 'RUNNING', 'WAITING'];
 const HELD = 'HELD';
-/** They are carried meanwhile. */
+/** They are processed meanwhile. */
 const RECORDS = 'RECORDS';
 const BRANCHES: readonly unknown[] = ['BRANCHES', 'ANY_BRANCH'];
 

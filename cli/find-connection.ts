@@ -67,7 +67,7 @@ async function readKey(path: string): Promise<string> {
   throw new LongshoreError('USAGE', `The key file ${path} cannot be read.`);
 }
 
-/** What cannot stand in a header would be an error that quotes it. */
+/** What cannot be in a header would be an error that quotes it. */
 function checkKey(key: string): string {
   if (/^[\x21-\x7e]{1,500}$/.test(key)) return key;
   throw new LongshoreError('USAGE', 'The API key is not one line of printable characters.');

@@ -3,7 +3,7 @@ import type { CommandContext } from './command-context.ts';
 import { type Cell, formatTable } from './terminal.ts';
 
 const PAGE_SIZE = 200;
-/** A search for what is rare goes on over pages that found nothing: so many, until the user narrows it. */
+/** A search for what is rare continues over pages that found nothing: so many, until the user narrows it. */
 const MOST_EMPTY_PAGES = 100;
 /** More than a fleet has of what it lists whole. */
 export const ALL_ENTRIES = 100_000;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 'use strict';
-// The `longshore` command for any Node and any directory: it goes on with the Node that Longshore brings. Written in CommonJS and old
+// The `longshore` command for any Node and any directory: it continues with the Node that Longshore brings. Written in CommonJS and old
 // syntax on purpose, as `scripts/install.cjs` is.
 const { spawn } = require('node:child_process');
 const { existsSync } = require('node:fs');

@@ -3,7 +3,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { ERROR_CODES } from '../shared/errors.ts';
 
-/** Where the API is, for `npx vite console` beside a running fleet. */
+/** Where the API is, for `npx vite console` next to a running fleet. */
 const API = 'http://127.0.0.1:8080';
 
 /** What each error code means and what to do, as data: the pages say the same as the documentation. */

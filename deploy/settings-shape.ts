@@ -43,7 +43,7 @@ const homeSchema = z.strictObject({
     .regex(/^pl-[0-9a-f]{8,17}$/, 'must be the id of a prefix list, such as pl-0123456789abcdef0')
     .optional(),
   availabilityZones: z.array(z.string()).min(2).max(3),
-  /** Tasks that stand ready for the bursts that come at known hours. */
+  /** Tasks that are ready for the bursts that come at known hours. */
   scheduledMinimums: scheduledMinimumsSchema,
 });
 
@@ -87,7 +87,7 @@ export const settingsShape = z.strictObject({
       })
       .optional(),
   }),
-  /** Who reaches the control API; the WAF and its keys stand behind. */
+  /** Who reaches the control API; the WAF and its keys are behind. */
   api: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
   /** API Gateway with the authorizer before partners' APIs; none when absent. */
   partnerApis: z
@@ -119,7 +119,7 @@ export const settingsShape = z.strictObject({
   externalKeys: z
     .array(z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-zA-Z0-9-]+$/, 'must be the ARN of a key'))
     .default([]),
-  /** Where services may go beside public addresses at port 443; nowhere when absent. */
+  /** Where services may go besides public addresses at port 443; nowhere when absent. */
   reach: z
     .strictObject({
       partners: networksSchema,
@@ -145,7 +145,7 @@ export const settingsShape = z.strictObject({
   /** Campaigns through Amazon SES; none are sent when absent. */
   campaigns: z
     .strictObject({
-      /** That mails come from; each a domain of its own, such as `mail.globex.example`. */
+      /** That mails come from; each its own domain, such as `mail.globex.example`. */
       domains: z
         .array(z.string().regex(/^(?=.{4,200}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'must be a domain'))
         .min(1)
@@ -214,7 +214,7 @@ export const settingsShape = z.strictObject({
       reasonPattern: z.string().min(1).max(200).optional(),
     })
     .optional(),
-  /** Lanes whose steps have tasks of their own, scaled on the queue of the lane; the other partner-workers take the rest. */
+  /** Lanes whose steps have their own tasks, scaled on the queue of the lane; the other partner-workers take the rest. */
   ownLanes: z
     .array(z.enum(['platinum', 'bronze']))
     .refine((lanes) => new Set(lanes).size === lanes.length, { error: 'names a lane twice' })

@@ -44,7 +44,7 @@ async function walk(route: CompiledRoute, landed: ObjectLocation): Promise<strin
   let object = landed;
   const outputs: Record<string, Record<string, unknown>> = {};
   for (const { kind, options } of route.steps) {
-    // Record routes have a test of their own.
+    // Record routes have their own test.
     if (kind === 'parse') return 'its records';
     const step = STEP_KINDS.get(kind);
     const described = STEP_OPTIONS.find((candidate) => candidate.kind === kind);

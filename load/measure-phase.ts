@@ -1,5 +1,5 @@
 /**
- * What became of files that were sent, by the API: refused, lost, doubled, and how long each stage took.
+ * What happened to files that were sent, by the API: refused, lost, doubled, and how long each stage took.
  *
  * 1. Every accepted file must be one file of the tenant that is completed and, where the delivered bucket can be listed, one version there.
  *    The lists are compared with what the clients were answered.

@@ -1,5 +1,5 @@
 /**
- * What load is put on: a fleet of its own in a temporary home, one that runs in a home, or any deployment that a file describes.
+ * What load is put on: its own fleet in a temporary home, one that runs in a home, or any deployment that a file describes.
  *
  * Everything is done as users do it: files over SFTP or S3, questions over the API. Of a deployment nothing else is needed.
  */
@@ -22,7 +22,7 @@ import { applyTenantDocuments } from '../bench/apply-tenant-documents.ts';
 export interface LoadTarget {
   readonly tenant: string;
   readonly api: string;
-  /** Of viewers: each has an allowance of its own, those of one tenant share the tenant's. */
+  /** Of viewers: each has its own allowance, those of one tenant share the tenant's. */
   readonly apiKeys: readonly string[];
   readonly sftp: (Endpoints['sftp'] & { readonly access: TenantAccess }) | undefined;
   readonly s3:

@@ -1,4 +1,4 @@
-/** Every port of the one-machine stack, as one base and offsets, so that two homes stand side by side. */
+/** Every port of the one-machine stack, as one base and offsets, so that two homes are side by side. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -38,7 +38,7 @@ export const PORT_OFFSETS = {
   clamd: 28,
 } as const;
 
-/** The second partner-worker has the offset 22, the third 32: further instances of a service stand in rows of their own. */
+/** The second partner-worker has the offset 22, the third 32: further instances of a service are in their own rows. */
 export const PORTS_PER_INSTANCE = 10;
 
 export type PortName = keyof typeof PORT_OFFSETS;

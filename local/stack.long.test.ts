@@ -35,7 +35,7 @@ afterEach(async () => {
   await rm(parent, { recursive: true, force: true });
 });
 
-/** The parts without the services, which have suites of their own. */
+/** The parts without the services, which have their own suites. */
 async function startParts(options: Partial<StartStackOptions> = {}): Promise<Stack> {
   const env = { all: withCompileCache({}) };
   const stack = await startStack({ home, portBase: 'free', services: [], isDisposable: true, env, ...options });

@@ -87,7 +87,7 @@ export interface Stack {
   readonly fencedData?: string;
   /** Of a home that follows: resolves when it leads and its services are ready. The other home must not lead any more. */
   promote(): Promise<void>;
-  /** Of a home that leads: stops what writes. Its database and buckets go on, so that the other home receives the last of them. */
+  /** Of a home that leads: stops what writes. Its database and buckets continue, so that the other home receives the last of them. */
   standDown(): Promise<void>;
   /** In reverse order, bounded, idempotent. */
   stop(): Promise<void>;

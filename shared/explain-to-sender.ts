@@ -30,7 +30,7 @@ export function explainToSender({ code, cause, message }: FailureToExplain): Exp
 
 function wordsOf(code: string, cause: string | null): WordsForSender {
   const ofCode = ofTable(code);
-  // What no route takes has causes of its own, of which some are called as those of steps.
+  // What no route takes has its own causes, of which some are called as those of steps.
   if (code === 'NO_ROUTE' && ofCode !== undefined) return ofCode;
   const ofCause = cause === null ? undefined : ofTable(/^HTTP_\d{3}$/.test(cause) ? 'HTTP_NNN' : cause);
   return ofCause ?? ofCode ?? ERROR_CODES.INTERNAL.sender;

@@ -43,7 +43,7 @@ export interface PlayedService extends SimulatedService {
 const SECONDS_IN_ORDER = 0.102;
 
 export interface PlayedDay {
-  /** From arrival to end of those that are carried in order; absent without. */
+  /** From arrival to end of those that are processed in order; absent without. */
   readonly orderedAges?: Ages;
   readonly options: PlayDayOptions;
   readonly services: readonly PlayedService[];

@@ -1,4 +1,4 @@
-/** The queue services as they stand in production: what `deploy/` gives them, so that a played day is a day of that fleet. */
+/** The queue services as they are in production: what `deploy/` gives them, so that a played day is a day of that fleet. */
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import type { ScalingPolicy, ServiceCapacity } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';

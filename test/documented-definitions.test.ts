@@ -1,4 +1,4 @@
-/** What the pages on routes and partners show can be applied as it stands, and they name every option that there is. */
+/** What the pages on routes and partners show can be applied as it is, and they name every option that there is. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';

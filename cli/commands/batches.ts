@@ -1,4 +1,4 @@
-/** `longshore batches`: files that a route takes together, what became of them, and what is missing. */
+/** `longshore batches`: files that a route takes together, what happened to them, and what is missing. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';

@@ -176,7 +176,7 @@ async function printParked(
   terminal.note(advice);
 }
 
-/** The API takes a bounded number per call; this goes on until it says that all were seen. */
+/** The API takes a bounded number per call; this continues until it says that all were seen. */
 async function redrive({ api, isJson, terminal, exitWith }: CommandContext, options: RedriveOptions): Promise<void> {
   let redriven = 0;
   const refused: z.infer<typeof redriveSchema>['refused'] = [];

@@ -110,7 +110,7 @@ function foldRecords(audit: Detail['audit']): Detail['audit'] {
       success: sum('success'),
       failed: sum('failed'),
       ambiguous: sum('ambiguous'),
-      // What is left is no sum.
+      // What is left is not a sum.
       open: event.detail.open ?? last.detail.open,
     };
     folded[folded.length - 1] = { ...event, type, detail };

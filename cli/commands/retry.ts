@@ -1,4 +1,4 @@
-/** `longshore retry`: a job goes on from its failed step, or some of its records are called again. */
+/** `longshore retry`: a job continues from its failed step, or some of its records are called again. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';

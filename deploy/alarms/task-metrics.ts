@@ -12,7 +12,7 @@ import { FLEET_GAUGES, fleetNamespace } from './fleet-gauges.ts';
 
 export interface TaskMetric {
   readonly name: string;
-  /** The dimensions beside the service. */
+  /** The dimensions next to the service. */
   readonly labels: readonly string[];
   readonly services: readonly ServiceName[];
   /** Of a label, the values that are wanted. */

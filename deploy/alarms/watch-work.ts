@@ -9,7 +9,7 @@ import { taskMetric, WORKERS } from './task-metrics.ts';
 /** Before the end of a remote's certificate. */
 const CERTIFICATE_DAYS = 7;
 const DAY_SECONDS = 86_400;
-/** In five minutes: one bad file of these is no share. */
+/** In five minutes: one bad file of these is not a share. */
 const FEW_FILES = 20;
 
 export function watchFiles(scope: AlarmScope): void {

@@ -1,5 +1,5 @@
 /**
- * What is assumed of a load and of its year: every line is printed beside the bill.
+ * What is assumed of a load and of its year: every line is printed next to the bill.
  *
  * What the stacks are made with (sizes, days of the archive) and what the services were measured to do (processor time of a file, of the
  * database too) is read where it is, and not here: `sizes.ts`, `shared/scaling/`. Counts of the stacks' resources are compared with the templates
@@ -15,7 +15,7 @@ export const ASSUMPTIONS = {
   messagesPerBatch: 5,
   /** Send, receive, delete. */
   requestsPerMessage: 3,
-  /** Empty long polls: pollers × 3 a minute × tasks, small beside the rest at this load. */
+  /** Empty long polls: pollers × 3 a minute × tasks, small next to the rest at this load. */
   pollsPerTaskPerDay: 4_320,
   /** Partner's upload, copies to delivered and archive: PUTs each, and objects that are replicated. */
   s3WritesPerFile: 3,

@@ -109,7 +109,7 @@ export function standbyCost(load: Load): CostLine[] {
   ];
 }
 
-/** Of one lane with partner-workers of its own (`ownLanes`), at their least. */
+/** Of one lane with its own partner-workers (`ownLanes`), at their least. */
 export function laneCost(): CostLine[] {
   const { minTasks } = prod.tasks['partner-worker'];
   const tasks = { 'partner-worker': minTasks };

@@ -1,4 +1,4 @@
-/** The committed JSON is what the boards say; `vitest run deploy/grafana -u` writes it anew. */
+/** The committed JSON is what the boards say; `vitest run deploy/grafana -u` writes it again. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -1,4 +1,4 @@
-/** The collector beside a service: a container of its task, which reads its metrics. */
+/** The collector next to a service: a container of its task, which reads its metrics. */
 import { Duration } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';

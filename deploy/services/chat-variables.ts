@@ -1,4 +1,4 @@
-/** What the control API is told of chats. */
+/** What the control API is given about chats. */
 import type { DeploySettings } from '../settings.ts';
 
 export function chatVariables({ chat }: Pick<DeploySettings, 'chat'>): Record<string, string> {

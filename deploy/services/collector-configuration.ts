@@ -1,5 +1,5 @@
 /**
- * The collector beside each task: reads `/metrics` of its service every 15 s.
+ * The collector next to each task: reads `/metrics` of its service every 15 s.
  *
  * 1. Everything goes to the Prometheus workspace.
  * 2. The few by which tasks are scaled and CloudWatch alarms are raised go there too, by way of the logs. What is about the whole fleet every
@@ -60,7 +60,7 @@ export function collectorConfiguration(options: CollectorOptions): object {
           log_group_name: logGroupName,
           log_stream_name: '{TaskId}',
           dimension_rollup_option: 'NoDimensionRollup',
-          // Else the first fault that a counter with labels of its own shows would be taken for what was there before.
+          // Else the first fault that a counter with its own labels shows would be taken for what was there before.
           retain_initial_value_of_delta_metric: true,
           metric_declarations: given.map(({ name, labels, only }) => ({
             dimensions: [['service', ...labels]],

@@ -2,7 +2,7 @@
  * A task of the fleet, whatever runs in it: its log, its definition and the group that it leaves the network by.
  *
  * 1. Numeric user, read-only root, no capabilities, as the image is made for.
- * 2. Each has an execution role of its own, which reads the secrets that this task is given and no others.
+ * 2. Each has its own execution role, which reads the secrets that this task is given and no others.
  */
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -22,7 +22,7 @@ export interface FleetTaskProps {
   readonly cpu: number;
   readonly memoryMiB: number;
   readonly network: NetworkStack;
-  /** Where it may go beside HTTPS and the database. */
+  /** Where it may go besides HTTPS and the database. */
   readonly outward?: readonly OutwardRule[];
 }
 

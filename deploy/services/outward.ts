@@ -1,5 +1,5 @@
 /**
- * Where a service may go beside AWS and HTTPS: networks and ports of partners, external stores and receivers of notices, and the mail
+ * Where a service may go besides AWS and HTTPS: networks and ports of partners, external stores and receivers of notices, and the mail
  * server. All of it is off until the settings name it; the variables let the code call an address, the rules let the task.
  */
 import type { DeploySettings } from '../settings.ts';
@@ -25,7 +25,7 @@ export function outwardVariables(
   };
 }
 
-/** Beside HTTPS to everywhere, which every service has. */
+/** Next to HTTPS to everywhere, which every service has. */
 export function outwardRules({ reach, mail, scanner }: DeploySettings, { reaches }: ServiceAccess): OutwardRule[] {
   const rules = reachesIn(reach, reaches).flatMap(([kind, { networks, ports }]) =>
     networks.flatMap((network) =>

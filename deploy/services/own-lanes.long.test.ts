@@ -1,4 +1,4 @@
-/** Lanes with tasks of their own: the same image and rights, another queue to scale on, and one share of the database's connections. */
+/** Lanes with their own tasks: the same image and rights, another queue to scale on, and one share of the database's connections. */
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { queueName } from '#shared/runtime/config/resource-names.ts';

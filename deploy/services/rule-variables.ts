@@ -1,4 +1,4 @@
-/** What the control API is told of the rules for operators. */
+/** What the control API is given about the rules for operators. */
 import type { DeploySettings } from '../settings.ts';
 
 export function ruleVariables({ rules }: Pick<DeploySettings, 'rules'>): Record<string, string> {

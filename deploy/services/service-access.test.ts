@@ -197,7 +197,7 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
   test('has a role that names its own resources and no wildcard of actions', () => {
     const statements = statementsOf(name);
     expect(statements.flatMap(({ actions }) => actions).filter((action) => action.includes('*'))).toEqual([]);
-    // `ses:GetAccount` knows no resource.
+    // `ses:GetAccount` has no resource.
     const bounded = statements.filter(({ sid }) => sid !== 'MailAccount').flatMap(({ resources }) => resources);
     expect(bounded.filter((resource) => resource === '"*"')).toEqual([]);
     const queues = (sid: string) =>

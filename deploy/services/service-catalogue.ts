@@ -25,7 +25,7 @@ interface TaskConfig {
 export interface CatalogueEntry {
   readonly name: ServiceName;
   readonly loadConfig: (env: Record<string, string>) => TaskConfig;
-  /** Beside those of the fleet. */
+  /** In addition to those of the fleet. */
   readonly variables: Readonly<Record<string, string>>;
   /** Only what calls partners, sends them something, or signs people in may leave the network. */
   readonly subnets: 'fleet' | 'egress';
@@ -78,7 +78,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
   {
     name: 'large-file-worker',
     loadConfig: loadLargeFileWorkerConfig,
-    // A copy goes on elsewhere from its last part, yet a minute and a half ends most of them here.
+    // A copy continues elsewhere from its last part, yet a minute and a half ends most of them here.
     variables: { LONGSHORE_DRAIN_MS: '90000' },
     subnets: 'egress',
     queue: 'work',

@@ -1,4 +1,4 @@
-/** What the control API is told of how people sign in. */
+/** What the control API is given about how people sign in. */
 import type { DeploySettings } from '../settings.ts';
 
 export function signInVariables({ signIn }: Pick<DeploySettings, 'signIn'>): Record<string, string> {

@@ -72,7 +72,7 @@ export function taskPolicy(access: ServiceAccess, arns: ResourceArns): PolicySta
     ),
     ...objectStatements(access, arns),
     allow('Mails', ['ses:SendEmail', 'ses:SendBulkEmail'], access.sendsMails ? arns.mailArns : []),
-    // It knows no resource.
+    // It has no resource.
     allow('MailAccount', ['ses:GetAccount'], access.sendsMails && arns.mailArns.length > 0 ? ['*'] : []),
     allow('OwnSecrets', ['secretsmanager:GetSecretValue'], access.readsSecrets ? arns.ownSecretArns : []),
     allow(

@@ -2,7 +2,7 @@
  * What wakes a person, and the dashboard that is looked at then.
  *
  * 1. Every alarm has a reason, calls the topic of alarms, and names its entry in docs/operations/alerts/README.md.
- * 2. They are in a stack of their own: changing one touches no stack that holds data.
+ * 2. They are in their own stack: changing one touches no stack that holds data.
  * 3. Limits follow from what the services were measured to do, and from the constants of the code.
  */
 import { readFileSync } from 'node:fs';

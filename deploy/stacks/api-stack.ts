@@ -1,5 +1,5 @@
 /**
- * The door of the control API: a load balancer behind a WAF, which stands before partners' APIs as well.
+ * The door of the control API: a load balancer behind a WAF, which is before partners' APIs as well.
  *
  * 1. Made before the services: the control API registers with it, and waits for it.
  * 2. Known bad inputs are refused, and there is a limit for each address; who may come at all is said by networks.
@@ -122,7 +122,7 @@ export class ApiStack extends FleetStack {
     });
   }
 
-  /** The load balancer's own account writes it, and knows no key of ours. */
+  /** The load balancer's own account writes it, and has no key of ours. */
   #createLogBucket(): s3.Bucket {
     const bucket = new s3.Bucket(this, 'LoadBalancerLogs', {
       encryption: s3.BucketEncryption.S3_MANAGED,

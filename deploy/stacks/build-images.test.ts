@@ -14,7 +14,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** The dev settings with these images, from a file of its own. */
+/** The dev settings with these images, from its own file. */
 function settingsWith(images: string) {
   const path = join(directory, 'settings.yaml');
   const dev = readFileSync(new URL('../settings/dev.yaml', import.meta.url), 'utf8');

@@ -1,4 +1,4 @@
-/** What a choice in the settings changes in the stacks of production: each is a synthesis of its own, which takes seconds. */
+/** What a choice in the settings changes in the stacks of production: each is its own synthesis, which takes seconds. */
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readSettings } from '../settings.ts';

@@ -317,7 +317,7 @@ describe('services', () => {
         expect(byId.waiting.MetricStat.Metric.Dimensions).toEqual([
           { Name: 'QueueName', Value: queueName(EAST, 'landing-overflow') },
         ]);
-      // It only grows: letting go has a pace of its own.
+      // It only grows: letting go has its own pace.
       expect(policy.TargetTrackingScalingPolicyConfiguration.DisableScaleIn).toBe(true);
       const arrivals = policies.find(({ PolicyName }) => PolicyName === `${EAST}-${name}-arrivals-per-task`);
       expect(arrivals.TargetTrackingScalingPolicyConfiguration).toMatchObject({

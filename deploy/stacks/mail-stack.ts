@@ -1,5 +1,5 @@
 /**
- * What campaigns need of Amazon SES: the domains that mails come from, and what becomes of each mail on its way to the queue `mail-events`.
+ * What campaigns need of Amazon SES: the domains that mails come from, and what happens to each mail on its way to the queue `mail-events`.
  *
  * 1. Each domain signs by DKIM and has its own MAIL FROM; the records for its zone are outputs, since the zone is the tenant's: two for each
  *    domain, as a stack has 200 at most.
@@ -24,7 +24,7 @@ export interface MailParts {
   readonly domains: readonly string[];
 }
 
-/** What becomes of every mail. */
+/** What happens to every mail. */
 const REPORTED = [
   ses.EmailSendingEvent.SEND,
   ses.EmailSendingEvent.REJECT,

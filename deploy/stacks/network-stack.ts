@@ -1,7 +1,7 @@
 /**
  * The network of a fleet, and the key of what it keeps.
  *
- * 1. Services stand in subnets without a way out: what they need of AWS they reach by endpoints. Only `egress`, for those that call
+ * 1. Services are in subnets without a way out: what they need of AWS they reach by endpoints. Only `egress`, for those that call
  *    partners, leads through a NAT gateway.
  * 2. One key, rotated each year, encrypts everything; services of AWS that write with it are named.
  */

@@ -69,7 +69,7 @@ export class ServicesStack extends FleetStack {
     this.lanes = Object.fromEntries(named(true));
   }
 
-  /** They may hold a token, so they are no variable that a task definition shows. */
+  /** They may hold a token, so they are not a variable that a task definition shows. */
   #findTraceHeaders(): ecs.Secret | undefined {
     const name = this.fleet.settings.traces?.headersSecret;
     if (name === undefined) return undefined;

@@ -92,7 +92,7 @@ export class SftpStack extends FleetStack {
     });
   }
 
-  /** CloudFormation's resource of a server knows no host key. */
+  /** CloudFormation's resource of a server has no host key. */
   #importHostKey(): void {
     const role = new iam.Role(this, 'ImportRole', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     const logGroup = new LogGroup(this, 'ImportLogs', {

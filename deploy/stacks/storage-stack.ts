@@ -73,7 +73,7 @@ export class StorageStack extends FleetStack {
   #createAccessLogs(): s3.Bucket {
     const bucket = new s3.Bucket(this, 'AccessLogs', {
       bucketName: `${this.fleet.prefix}-access-logs`,
-      // The service that writes access logs knows no key of ours.
+      // The service that writes access logs has no key of ours.
       encryption: s3.BucketEncryption.S3_MANAGED,
       enforceSSL: true,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,

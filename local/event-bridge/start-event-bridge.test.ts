@@ -28,7 +28,7 @@ const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
 let directory: string;
 let queues: QueueServer;
-/** Held while the queues are away. */
+/** Held while the queues are down. */
 const claim = await claimPorts();
 let client: SQSClient;
 let queueUrl: string;

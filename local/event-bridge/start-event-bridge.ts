@@ -2,7 +2,7 @@
  * The event bridge of one-machine mode, in place of EventBridge: from the journals of the S3 server and the SFTP gateway to
  * the landing queue.
  *
- * It keeps nothing of its own: what is not sent is in the journals, and a new process goes on where the old one died.
+ * It keeps nothing of its own: what is not sent is in the journals, and a new process continues where the old one died.
  */
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';

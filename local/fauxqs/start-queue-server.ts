@@ -33,7 +33,7 @@ export interface QueueServer {
   stop(): Promise<void>;
 }
 
-/** All queues of fauxqs stand in this account. */
+/** All queues of fauxqs are in this account. */
 const ACCOUNT = '000000000000';
 /** By that name fauxqs opens it. */
 const DATABASE_FILE = 'fauxqs.db';
@@ -60,7 +60,7 @@ export async function startQueueServer(options: StartQueueServerOptions): Promis
   Object.assign(sqsStore, { persistence });
   Object.assign(snsStore, { persistence });
   for (const queue of sqsStore.allQueues()) Object.assign(queue, { persistence });
-  // Without a host of its own, fauxqs builds queue URLs from the address that the client used.
+  // Without its own host, fauxqs builds queue URLs from the address that the client used.
   Object.assign(sqsStore, { host: '', region: options.region });
 
   const app = buildApp({ logger: false, defaultRegion: options.region, stores: { sqsStore, snsStore, s3Store } });

@@ -1,11 +1,11 @@
 /**
  * The examples of a new home: their tenants, partners and routes, and sample files sent through the front door.
  *
- * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` beside it whom their records are shown to; what
+ * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` next to it whom their records are shown to; what
  *    is under `examples/<tenant>/files/` is uploaded to the same path in the tenant's directory.
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
- * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
+ * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they are; with other
  *    ports its own address takes that place. So do the ports of remotes and databases, and the host key of this home's file server. A home that
  *    is started with other ports than before has them changed, in those definitions that nobody else has changed.
  * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.

@@ -1,7 +1,7 @@
 /**
  * A log of bounded size: JSON lines, whole ones, the newest always in `<name>.log`.
  *
- * 1. What is no JSON line (a crash's stack, a warning of the runtime) becomes one, so that a reader parses every line.
+ * 1. What is not a JSON line (a crash's stack, a warning of the runtime) becomes one, so that a reader parses every line.
  * 2. At `maxBytes` the file becomes `<name>.log.1`, replacing the one before: at most two of them lie on disk.
  */
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';

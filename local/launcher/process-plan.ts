@@ -84,7 +84,7 @@ const SERVICE_STOP_TIMEOUT_MS = 18_000;
 /** Seconds beyond its own bounds, for a machine that is busy elsewhere. */
 const PART_STOP_TIMEOUT_MS = 12_000;
 
-/** The servers in place of AWS and of partners have health checks of their own. */
+/** The servers in place of AWS and of partners have their own health checks. */
 const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
   s3: '/_health',
   queues: '/health',
@@ -221,7 +221,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
   }
 }
 
-/** Of the example fsa, which delivers to a bucket of its own. */
+/** Of the example fsa, which delivers to its own bucket. */
 const EXAMPLE_BUCKET = 'fsa-landing-zone';
 
 /** The S3 server makes its buckets itself; only what happens in landing is an event. */

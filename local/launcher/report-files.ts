@@ -1,5 +1,5 @@
 /**
- * One readable line in the terminal for each file that came to its end, and below it what became of its records.
+ * One readable line in the terminal for each file that came to its end, and below it what happened to its records.
  *
  * 1. It reads the table of files, which is the truth, and writes nothing.
  * 2. A transaction may become visible after a later one: each look goes back over some seconds and skips what it reported.
@@ -37,7 +37,7 @@ const OVERLAP_MS = 5_000;
 /** Of one look; what a flood leaves over is reported as a count. */
 const MAX_LINES = 50;
 
-/** Runs until the signal aborts. A database that is away is waited for. */
+/** Runs until the signal aborts. A database that is down is waited for. */
 export async function reportFiles({ sql, print, signal }: ReportFilesOptions): Promise<void> {
   let since = new Date();
   let reported = new Set<string>();

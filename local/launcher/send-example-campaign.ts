@@ -23,7 +23,7 @@ const statusSchema = z.object({
   events: countsSchema,
 });
 
-/** Resolves to what became of it in one line; undefined when the home has no such tenant. */
+/** Resolves to what happened to it in one line; undefined when the home has no such tenant. */
 export async function sendExampleCampaign(endpoints: Endpoints, directory: string): Promise<string | undefined> {
   const access = endpoints.tenants[TENANT];
   if (access === undefined) return undefined;

@@ -1,5 +1,5 @@
 /**
- * The instances of each service: the first is part of the stack, further ones come and go beside it.
+ * The instances of each service: the first is part of the stack, further ones come and go next to it.
  *
  * 1. The one that came last leaves first, and drains: SIGTERM, and it is waited for.
  * 2. Prometheus finds all of them in a file that names them, written whole with every change.
@@ -21,7 +21,7 @@ export interface ServiceInstancesOptions {
 
 export interface ServiceInstances {
   count(service: ServiceName): number;
-  /** Beside the first of each. */
+  /** In addition to the first of each. */
   furtherCount(): number;
   /** @throws when it does not become ready */
   grow(service: ServiceName): Promise<void>;

@@ -1,6 +1,6 @@
 /**
  * Makes the standby of a pair a synchronous one while it is connected: intents are then committed in both homes before their effect begins,
- * and no effect is forgotten in a failover. While it is away nothing waits for it.
+ * and no effect is forgotten in a failover. While it is down nothing waits for it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';

@@ -1,4 +1,4 @@
-/** What a home of a pair has in its environment, beside what every fleet has. */
+/** What a home of a pair has in its environment, next to what every fleet has. */
 import { portsFrom } from '#local/ports.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import type { Pair } from './choose-role.ts';

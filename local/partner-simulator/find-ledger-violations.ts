@@ -1,4 +1,4 @@
-/** What must never stand in a partner's ledger, whatever was killed or failed: empty when all is well. */
+/** What must never be in a partner's ledger, whatever was killed or failed: empty when all is well. */
 import type { LedgerCall } from './call-ledger.ts';
 import type { ApiName } from './partner-apis.ts';
 
@@ -9,7 +9,7 @@ const PREDECESSORS: Readonly<Partial<Record<ApiName, ApiName>>> = {
 };
 
 /**
- * - no effect twice for one idempotency key, nor for one record at an API that knows no keys;
+ * - no effect twice for one idempotency key, nor for one record at an API that has no keys;
  * - no call of a step whose record had no success at the step before, by then.
  */
 export function findLedgerViolations(calls: readonly LedgerCall[]): string[] {

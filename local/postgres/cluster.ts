@@ -1,9 +1,9 @@
 /**
  * A PostgreSQL data directory: made once, whole or not at all.
  *
- * 1. `initdb` works in a directory beside the final one, which gets its name only when everything is in it, so that a
+ * 1. `initdb` works in a directory next to the final one, which gets its name only when everything is in it, so that a
  *    kill in the middle leaves nothing that the next start would take for a database.
- * 2. The password is random, of this home alone, and in a file that only its owner reads. Loopback is no credential:
+ * 2. The password is random, of this home alone, and in a file that only its owner reads. Loopback is not a credential:
  *    every user of the machine can reach it.
  */
 import { spawn } from 'node:child_process';

@@ -2,7 +2,7 @@
  * A standby of an embedded server: a copy of the leader's data directory that follows it by streaming replication.
  *
  * 1. The data directory alone says what a server is: a standby has `standby.signal`, which goes with its promotion.
- * 2. A copy works in a directory beside the final one, which gets its name only when everything is in it.
+ * 2. A copy works in a directory next to the final one, which gets its name only when everything is in it.
  * 3. The leader keeps the log that its standby has not received yet, in a slot of the standby's name.
  * 4. What a former leader had is set aside, not removed: the standby may never have received the last of it.
  *

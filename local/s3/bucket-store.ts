@@ -1,4 +1,4 @@
-/** Buckets: few, so all are kept in memory beside their rows. */
+/** Buckets: few, so all are kept in memory next to their rows. */
 import type { DatabaseSync } from 'node:sqlite';
 import { S3Error } from '#local/s3/s3-error.ts';
 

@@ -12,7 +12,7 @@ const CRC64NVME_POLYNOMIAL = 0x9a6c9329ac4bc9b5n;
 const CRC32C_SLICES = buildCrc32cSlices();
 const [CRC64_LOW, CRC64_HIGH] = buildCrc64Slices();
 
-/** Goes on from `previous`, like `zlib.crc32`. */
+/** Continues from `previous`, like `zlib.crc32`. */
 export function crc32c(bytes: Uint8Array, previous = 0): number {
   const table = CRC32C_SLICES;
   let crc = ~previous;

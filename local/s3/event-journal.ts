@@ -44,7 +44,7 @@ export interface EventJournal {
   append(event: ObjectCreated): void;
   /** The oldest entries, at most `limit`, of those after the position `after`. */
   read(limit: number, after?: number): JournalEntry[];
-  /** Forgets entries; unknown positions are no error. */
+  /** Forgets entries; unknown positions are not an error. */
   remove(positions: readonly number[]): void;
   /** Resolves to `true` once an entry after the position `after` is there, to `false` once `signal` aborts. */
   waitForEntries(signal: AbortSignal, after?: number): Promise<boolean>;

@@ -67,7 +67,7 @@ export async function handleDeleteObjects(call: S3Call): Promise<S3Reply> {
   return xmlReply(buildXml('DeleteResult', nodes));
 }
 
-/** One key's failure is its own entry; the others go on. */
+/** One key's failure is its own entry; the others continue. */
 function deleteOne(store: ObjectStore, bucket: Bucket, target: DeleteTarget, isQuiet: boolean): XmlNode[] {
   const { key, versionId } = target;
   const named: XmlNode[] = [

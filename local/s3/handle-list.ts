@@ -79,7 +79,7 @@ function seqOfMarker({ store, request }: S3Call, key: string, versionId: string)
   return found?.seq ?? Number.parseInt(versionId.slice(0, 11), 36);
 }
 
-/** One entry more than wanted is looked for, because only that shows whether the listing goes on. */
+/** One entry more than wanted is looked for, because only that shows whether the listing continues. */
 async function take(
   { store }: S3Call,
   list: ListQuery,

@@ -133,7 +133,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   server.on('checkExpectation', (message: IncomingMessage, response: ServerResponse) =>
     onRequest(message, response, () => undefined),
   );
-  // Bodies may take as long as they go on coming; idleness is what is bounded.
+  // Bodies may take as long as they keep coming; idleness is what is bounded.
   server.requestTimeout = 0;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.setTimeout(options.idleTimeoutMs ?? IDLE_TIMEOUT_MS, (socket: Socket) => {

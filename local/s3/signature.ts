@@ -16,7 +16,7 @@ export interface S3Credential {
   readonly name: string;
 }
 
-/** What signed chunks of a body go on from. */
+/** What signed chunks of a body continue from. */
 export interface ChunkSigning {
   readonly signingKey: KeyObject;
   readonly timestamp: string;
@@ -64,7 +64,7 @@ const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
 /**
  * Throws an S3Error where a request is not authentic. Services but S3 sign the SHA-256 of the body, which is given once the body is
- * there, and know no presigned requests here.
+ * there, and have no presigned requests here.
  */
 export type CheckSignature = (request: SignedRequest, bodySha256?: string) => Authenticated;
 

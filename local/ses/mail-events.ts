@@ -1,4 +1,4 @@
-/** What becomes of a mail, as SES publishes it to EventBridge ("Examples of event data that Amazon SES publishes"). */
+/** What happens to a mail, as SES publishes it to EventBridge ("Examples of event data that Amazon SES publishes"). */
 import { randomUUID } from 'node:crypto';
 import type { TakenMail } from './mail-ledger.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Amazon SES v2 on one machine, as far as campaigns use it: takes mails, keeps them, and says what became of them.
+ * Amazon SES v2 on one machine, as far as campaigns use it: takes mails, keeps them, and says what happened to them.
  *
  * 1. A mail is in the ledger before its sender is answered.
  * 2. What SES refuses is refused, in its words: more than the rate, more than one recipient too many, letters it does not take.

@@ -79,7 +79,7 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
     async makeDirectory(rawPath) {
       const location = root.locateForWriting(rawPath);
       const below = await probePrefix(client, location);
-      // A script that makes its directories goes on doing so where a route names them already.
+      // A script that makes its directories keeps doing so where a route names them already.
       if (below !== 'nothing') throw conflict('a directory of that name exists');
       if ((await headObject(client, location)) !== undefined) throw conflict('a file of that name exists');
       await putObject(client, markerOf(location), Buffer.alloc(0), metadata);

@@ -8,7 +8,7 @@ export interface Places {
   /** @throws what `refusal` makes, when no place became free although none was used. */
   take(): Promise<void>;
   leave(): void;
-  /** Some place is in use: those that wait go on waiting. */
+  /** Some place is in use: those that wait keep waiting. */
   touch(): void;
   /** Refuses those that wait, now and later. */
   close(): void;

@@ -4,7 +4,7 @@
  * 1. A connection whose logins are refused too often is cut; the deadline for logging in is the gateway's.
  * 2. Every object of ssh2 that can emit `error` has a listener; an error ends this connection only.
  * 3. A session asks again and again whether its user, with the key that it logged in with, may still be there, and ends when not. An answer
- *    that does not come ends nothing: while the database is away nobody is disabled.
+ *    that does not come ends nothing: while the database is down nobody is disabled.
  * 4. `ended` resolves when the socket is closed and every upload of the connection is settled.
  */
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
 /**
- * Ends an upload and reports what came of it.
+ * Ends an upload and reports what happened to it.
  *
  * 1. Each upload ends in exactly one event, in the journal before the client gets its reply.
  * 2. As with AWS Transfer Family, an upload that was cut off leaves a partial object and a "Failed" event.

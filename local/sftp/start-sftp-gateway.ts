@@ -1,7 +1,7 @@
 /**
  * The SFTP gateway: front door of one-machine mode, in place of AWS Transfer Family.
  *
- * 1. Public keys and modern algorithms only; limits stand before the first byte is parsed.
+ * 1. Public keys and modern algorithms only; limits apply before the first byte is parsed.
  * 2. What an earlier process left open in the object store is aborted at the start.
  * 3. `stop` takes no new connection, settles every upload, and is bounded.
  */

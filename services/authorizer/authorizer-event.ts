@@ -1,7 +1,7 @@
 /** What API Gateway asks: a TOKEN event carries the header's value, a REQUEST event all headers. */
 import { z } from 'zod';
 
-/** Stage, then method and path. Path and method come from the caller; only what stands before them is used for policies. */
+/** Stage, then method and path. Path and method come from the caller; only what is before them is used for policies. */
 const METHOD_ARN = /^(arn:aws[a-z-]*:execute-api:[a-z0-9-]+:\d{12}:[A-Za-z0-9]+\/[A-Za-z0-9_$-]+)\/[A-Z*]+(?:\/|$)/;
 
 const methodArnSchema = z.string().max(16_384).regex(METHOD_ARN);
@@ -23,7 +23,7 @@ export interface AuthorizationQuestion {
   readonly stageArn: string;
 }
 
-/** Undefined when `event` is none of API Gateway's. */
+/** Undefined when `event` is not one of API Gateway's. */
 export function readAuthorizerEvent(event: unknown): AuthorizationQuestion | undefined {
   const parsed = authorizerEventSchema.safeParse(event);
   if (!parsed.success) return undefined;

@@ -125,7 +125,7 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly trustedProxies: readonly string[];
   /** To speak TLS with; plain HTTP when absent. */
   readonly certificate?: OwnCertificate;
-  /** For a whole request that is no file; 15 s when absent. */
+  /** For a whole request that is not a file; 15 s when absent. */
   readonly arrivalMs?: number;
   /** For a whole answer; 20 s when absent. */
   readonly answerMs?: number;

@@ -1,4 +1,4 @@
-/** Which events go first. What becomes of an event is in `ingestor.test.ts`. */
+/** Which events go first. What happens to an event is in `ingestor.test.ts`. */
 import { expect, test } from 'vitest';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import type { Received } from '#shared/queue/define-message.ts';

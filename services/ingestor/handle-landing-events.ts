@@ -2,7 +2,7 @@
  * Handles a batch of landing events.
  *
  * 1. An event is acknowledged after what it caused is committed, or when it causes nothing.
- * 2. The events of a flood go on to a queue of their own (`pass-on-flood.ts`), and are acknowledged when they are there.
+ * 2. The events of a flood continue to their own queue (`pass-on-flood.ts`), and are acknowledged when they are there.
  * 3. An event that cannot be decided for want of the object store comes again after a few seconds, and from the DLQ as long as that lasts.
  */
 import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';

@@ -59,7 +59,7 @@ afterEach(async () => {
   vi.unstubAllEnvs();
 });
 
-/** An ingestor with queues and a bucket of its own: messages could still go to the polls of one that was stopped. */
+/** An ingestor with queues and its own bucket: messages could still go to the polls of one that was stopped. */
 async function begin(s3Url = s3.server.url): Promise<void> {
   tests += 1;
   prefix = `i${tests}`;

@@ -1,5 +1,5 @@
 /**
- * Passes a flood on to a queue of its own, so that no event of the lane platinum waits behind it.
+ * Passes a flood on to its own queue, so that no event of the lane platinum waits behind it.
  *
  * 1. Nothing is passed on while no tenant has a route of the lane platinum, nor from the queue that it is passed on to.
  * 2. Events of tenants with ordered routes stay: what overtakes them would be processed before them.

@@ -97,7 +97,7 @@ test('a worker killed in the middle costs the parts in flight, and the next one 
   expect(await far.farVersions(await keyOfFile())).toHaveLength(1);
   const [transfer] = await findTransfers(bed.sql, jobs[0]?.id ?? '');
   expect(transfer).toMatchObject({ purpose: 'deliver', plan: 'streamed', state: 'DONE', store: 'globex' });
-  // A process that stands still for longer than its lease goes on once more.
+  // A process that stands still for longer than its lease continues once more.
   const resumes = transfer?.resumes ?? 0;
   expect(resumes).toBeGreaterThanOrEqual(1);
   // Those that were answered before, and at most those in flight once more.

@@ -22,7 +22,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [nth: number, fault: S3
     [5, { type: 'truncated', bytes: 1_000_000 }],
     [9, { type: 'status', status: 503 }],
     [11, { type: 'reset' }],
-    // A streamed copy is begun anew by it, once it is all there.
+    // A streamed copy is begun again by it, once it is all there.
     [17, { type: 'flipped-reply' }],
     [23, { type: 'stalled' }],
   ],
@@ -30,7 +30,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [nth: number, fault: S3
     [7, { type: 'status', status: 500 }],
     [11, { type: 'lost-reply' }],
     [13, { type: 'reset' }],
-    // What is of unknown length is begun anew by each of these.
+    // What is of unknown length is begun again by each of these.
     [17, { type: 'flipped-request' }],
   ],
   UploadPartCopy: [

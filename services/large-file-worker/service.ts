@@ -17,7 +17,7 @@ export function createLargeFileWorker(context: ServiceContext<LargeFileWorkerCon
   const service = createJobService(
     {
       ...{ name: 'large-file-worker', workerClass: 'long', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
-      // Each with slots of its own: a flood of large files takes none of those of the lane platinum. Part buffers are shared.
+      // Each with its own slots: a flood of large files takes none of those of the lane platinum. Part buffers are shared.
       queues: (['platinum-work', 'work'] as const).map((queue) => ({ queue, slots: context.config.LONGSHORE_SLOTS })),
       createPulls,
     },

@@ -27,7 +27,7 @@ const LONGEST_MS = 600_000;
 /** Three servers, workers and sweepers mostly wait; more that come back at once would wait for the processor. */
 vi.setConfig({ maxConcurrency: 3 });
 
-/** A server, a worker and a sweeper of its own for each test. */
+/** A server, a worker and its own sweeper for each test. */
 interface OutageBed {
   readonly directory: string;
   readonly postgres: RunningPostgres;

@@ -68,7 +68,7 @@ const rowsOf = (file: number) =>
 
 test(`${KILLS} kills make no branch, child or product twice, and lose none`, async () => {
   const jobs = await bed.putFiles({ count: FILES, bodyOf: (index) => Buffer.from(rowsOf(index)) });
-  // Runs below the other, and takes no file by itself.
+  // Runs below the other, and takes no file on its own.
   await apply('below', { runOnly: true, steps: BELOW });
   const env = { LONGSHORE_SLOTS: '4' };
   await bed.wakeUps.sendJobs(jobs);

@@ -206,7 +206,7 @@ async function startWorker(): Promise<WorkerProcess> {
     ...{ LONGSHORE_SECRETS_DIRECTORY: secrets, LONGSHORE_REMOTE_ADDRESSES: '127.0.0.0/8' },
     // Renewing a lease would wait for a statement that is held, and others for it; and who wakes up late must not know that it is.
     ...{ LONGSHORE_LEASE_MS: '300000', LONGSHORE_DRAIN_MS: '30000' },
-    // Each push waits with a connection of its own.
+    // Each push waits with its own connection.
     ...{ DATABASE_POOL_MAX: String(2 * AT_ONCE), DATABASE_STATEMENT_TIMEOUT_MS: '300000' },
   });
   started.push(worker);

@@ -41,7 +41,7 @@ interface Coverage {
 /** A step's way to the queues of others, made with each step's context. */
 const TARGET = 'shared/queue/publish-messages.ts';
 
-/** Of the queue, the engine and the transitions: the step's own code and what it uses have pages of their own. */
+/** Of the queue, the engine and the transitions: the step's own code and what it uses have their own pages. */
 function modulesThatRan({ result }: Coverage): string[] {
   return result
     .filter(({ functions }) => functions.some(({ ranges }) => (ranges[0]?.count ?? 0) > 0))

@@ -44,7 +44,7 @@ export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>
   );
 }
 
-/** Each lane has slots of its own, so that no flood takes those of another; bronze has few, which leaves the processor to the others. */
+/** Each lane has its own slots, so that no flood takes those of another; bronze has few, which leaves the processor to the others. */
 function queuesOf({ LONGSHORE_LANES: lanes, LONGSHORE_SLOTS: slots }: PartnerWorkerConfig) {
   return LANES.filter((lane) => lanes.includes(lane)).map((lane) => ({
     queue: stepQueueOf(lane),

@@ -3,7 +3,7 @@
  *
  * 1. Whatever holds a lease keeps its uploads: one is abandoned only when it began before the oldest row that is held now existed. Uploads
  *    are listed before the rows are looked at, so no upload of a row claimed meanwhile is among them.
- * 2. An upload of an open transfer is somebody's, however old it is: a copy that waits for its next try goes on with it.
+ * 2. An upload of an open transfer is somebody's, however old it is: a copy that waits for its next try continues with it.
  * 3. In the landing bucket uploads belong to senders. Only those under the key of a pull are looked at, which began since the pull exists and
  *    no sender's upload knows.
  */

@@ -28,7 +28,7 @@ export interface ApplyVerbOptions {
   readonly routes: Pick<RouteCache, 'find'>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs' | 'sendFiles'>;
   readonly sendLetters: SendLetters;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow: number;
 }
 

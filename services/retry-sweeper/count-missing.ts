@@ -1,5 +1,5 @@
 /**
- * How many wake-ups were lost: rows that should have a message standing in a queue, less the messages that stand there.
+ * How many wake-ups were lost: rows that should have a message standing in a queue, less the messages that are there.
  *
  * 1. The answer is a proof only as good as the queue's approximate counts: it is asked for every few seconds, used once, and whoever uses
  *    it leaves young wake-ups alone.

@@ -1,8 +1,8 @@
 /**
- * Aborts the uploads of transfers that nobody goes on with: the job was cancelled, or failed with its attempts spent.
+ * Aborts the uploads of transfers that nobody continues with: the job was cancelled, or failed with its attempts spent.
  *
  * 1. That it is aborted is written before; a job reopened meanwhile begins a new upload.
- * 2. One at an external store is aborted there; a store that is away holds up no other.
+ * 2. One at an external store is aborted there; a store that is down holds up no other.
  * 3. An upload is over when the store no longer knows it: a part that was on its way at the abort can come after it.
  */
 import type { Sql } from '#shared/db/connect-database.ts';

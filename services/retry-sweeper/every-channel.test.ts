@@ -89,7 +89,7 @@ beforeEach(async () => {
   await begin('there');
 });
 
-/** With topics of its own, or with those of a name that nobody made. */
+/** With its own topics, or with those of a name that nobody made. */
 async function begin(are: 'there' | 'missing'): Promise<void> {
   topics = are;
   if (are === 'there') {

@@ -205,7 +205,7 @@ function toLetter(queue: QueueId, received: Received<string>, verdict: Verdict):
       ...(groupId !== undefined && { groupId }),
       ...(deduplicationId !== undefined && { deduplicationId }),
     },
-    // Servers differ in whether the count goes on in the DLQ.
+    // Servers differ in whether the count continues in the DLQ.
     receiveCount: Math.max(receiveCount, MAX_RECEIVE_COUNT),
     ...verdict,
   };

@@ -120,7 +120,7 @@ function countInLanes(rows: readonly QueueRows[], standard: WorkQueue, lanes: re
   return rows.filter(waits).reduce((sum, { rows: count }) => sum + count, 0);
 }
 
-/** A clock of its own: queues that do not answer keep no figure of the database back. */
+/** Its own clock: queues that do not answer keep no figure of the database back. */
 export async function observeQueues({
   readDepth,
   metrics,

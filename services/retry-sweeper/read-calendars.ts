@@ -1,7 +1,7 @@
 /**
  * Reads the holidays of calendars that name an object of an external store (`holidaysFrom`), each hour and after the calendar was applied.
  *
- * 1. What was read last counts until another file was read whole: a store that is away, or a file with a fault, changes no day.
+ * 1. What was read last counts until another file was read whole: a store that is down, or a file with a fault, changes no day.
  * 2. The object is reached with the credentials of the tenant's store, in the places that the store allows.
  * 3. What the store says, and what is in a file with a fault, is in no event and no log.
  */

@@ -3,7 +3,7 @@
  *
  * 1. Versions are compared, not keys: an overwrite is its own file. One below a delete marker was withdrawn by its sender.
  * 2. Objects of the last minutes are left to their events; older than a week are those that somebody wanted to stay.
- * 3. A bucket of any size is compared as a whole: a look goes so far, and the next one goes on from there.
+ * 3. A bucket of any size is compared as a whole: a look goes so far, and the next one continues from there.
  * 4. What is in the archive as well is deleted here (`delete-archived-originals.ts`).
  * 5. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
  */

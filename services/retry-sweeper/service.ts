@@ -1,6 +1,6 @@
 /**
  * The retry-sweeper: empties the DLQs and runs the clocks. Any number of them run side by side; there is no leader.
- * Composition only: each clock's work is its own file. What needs no queue begins without them, and goes on while they do not answer.
+ * Composition only: each clock's work is its own file. What needs no queue begins without them, and continues while they do not answer.
  */
 import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';

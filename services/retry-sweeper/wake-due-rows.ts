@@ -19,7 +19,7 @@ export interface WakeDueRowsOptions {
   readonly senders: WakeUpSenders;
   readonly countMissing: CountMissing;
   readonly budget: WakeBudget;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow: number;
   readonly graceMs: number;
   readonly boundMs: number;
@@ -105,7 +105,7 @@ async function wakeDueFiles(missing: number, options: WakeDueRowsOptions): Promi
   return files.length;
 }
 
-/** A refused row is the operator's: the clock puts it off and goes on with the others. */
+/** A refused row is the operator's: the clock puts it off and continues with the others. */
 export function reportRefused(
   row: 'job' | 'file' | 'line' | 'chunk' | 'records of a job',
   { metrics, logger }: Pick<WakeDueRowsOptions, 'metrics' | 'logger'>,

@@ -41,7 +41,7 @@ export interface HandleSettledFilesOptions {
   readonly homeRegions: readonly string[] | undefined;
   /** By the clock on the wall. */
   readonly now: () => number;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow: number;
   /** For how long a file of an ordered route leaves room for earlier ones whose events come later. */
   readonly orderSettleMs: number;

@@ -458,7 +458,7 @@ test('a file whose tenant is at home in another region stays in landing, and say
     await sql`SELECT detail ->> 'message' AS message FROM audit_events WHERE type = 'file.elsewhere'`,
   ).toMatchObject([{ message: expect.stringContaining('us-west-2') }]);
   expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
-  // Rerouted where it may be carried, it goes on.
+  // Rerouted where it may be processed, it continues.
   const word = { fileIds: [file?.id ?? ''], actor: 'test', reason: 'moved here' };
   expect(await requeueFiles(sql, word)).toHaveLength(1);
 });

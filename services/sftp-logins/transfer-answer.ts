@@ -94,7 +94,7 @@ function sessionPolicy({ partition, landing, outbound, home, tenantId }: Places)
 
 const trimmed = (prefix: string) => prefix.replace(/^\/+|\/+$/g, '');
 
-/** Transfer Family takes no mapping of `/` beside others, so each first directory is mapped by itself. */
+/** Transfer Family takes no mapping of `/` next to others, so each first directory is mapped on its own. */
 function firstDirectories(globs: readonly string[]): string[] {
   const first = globs
     .map((glob) => glob.split('/'))

@@ -2,8 +2,8 @@
  * Operator action: that a tenant, a route or an SFTP user is out of use, and that it is in use again. Applying a definition
  * does not take it back.
  *
- * - tenant: its files are quarantined as they arrive, its API keys and SFTP users are refused; jobs that exist go on.
- * - route: takes no new files; jobs that exist go on.
+ * - tenant: its files are quarantined as they arrive, its API keys and SFTP users are refused; jobs that exist continue.
+ * - route: takes no new files; jobs that exist continue.
  * - SFTP user: is refused, and its open sessions end.
  *
  * Events: `tenant.disabled`, `tenant.enabled`, and of `route` and `sftp-user` likewise.

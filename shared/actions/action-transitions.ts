@@ -198,10 +198,10 @@ export interface Results {
   readonly open: number;
 }
 
-/** Of so many that were set going last, what became of them. */
+/** Of so many that were set going last, what happened to them. */
 export const SAMPLE = 1_000;
 
-/** Null for verbs after which nothing goes on. */
+/** Null for verbs after which nothing continues. */
 export async function readResults(
   sql: Sql,
   { id, verb, judgedFrom }: Pick<DueAction, 'id' | 'verb' | 'judgedFrom'>,

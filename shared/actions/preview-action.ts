@@ -28,7 +28,7 @@ export interface LeftOut {
   readonly count: number;
 }
 
-/** More rows are no set that a person can answer for. */
+/** More rows are not a set that a person can answer for. */
 export const MOST_ITEMS = 100_000;
 /** For so long a preview can be run. */
 export const PREVIEW_MS = 600_000;

@@ -27,7 +27,7 @@ export type ArrivalResult =
   | { readonly type: 'later'; readonly reason: string }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** One result per report, in the same order. @throws the database's errors, when it is away. */
+/** One result per report, in the same order. @throws the database's errors, when it is down. */
 export type TakeArrivals = (reports: readonly ArrivalReport[], signal: AbortSignal) => Promise<ArrivalResult[]>;
 
 export interface TakeArrivalsOptions extends Omit<ResolveArrivalsOptions, 'signal'> {

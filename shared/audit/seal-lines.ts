@@ -24,7 +24,7 @@ export interface SealResult {
 interface Position {
   readonly stored: string;
   readonly id: string;
-  /** Where to go on: as stored, or the beginning. */
+  /** Where to continue: as stored, or the beginning. */
   readonly written: string;
   readonly horizon: string;
   /** How many lines have a number. */

@@ -25,7 +25,7 @@ export interface VerifiedPage {
   readonly lines: number;
   readonly first: number | null;
   readonly faults: FaultyLine[];
-  /** The line to go on after; null at the end. */
+  /** The line to continue after; null at the end. */
   readonly next: number | null;
   readonly head: { readonly seq: number; readonly hash: string } | null;
 }
@@ -42,7 +42,7 @@ interface PageRow {
   readonly first: number | null;
   readonly last: number | null;
   readonly youngest: string | null;
-  /** The time of the line to go on after, which a page reads once more. */
+  /** The time of the line to continue after, which a page reads once more. */
   readonly before: string | null;
   readonly faults: FaultyLine[];
 }

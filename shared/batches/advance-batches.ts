@@ -1,8 +1,8 @@
 /**
- * A closed batch goes on: as its files end, the next begin, and with the last one it has ended.
+ * A closed batch continues: as its files end, the next begin, and with the last one it has ended.
  *
- * 1. Whoever ends a job of a batch asks afterwards, in a statement of its own: of two that end side by side, the later one sees both. There is no
- *    counter that could drift from the rows. What nobody asks, after a kill or an operator's word, the clock asks.
+ * 1. Whoever ends a job of a batch asks afterwards, in its own statement: of two that end side by side, the later one sees both. There is no
+ *    counter that could drift from the rows. What nobody asks, after a kill or an operator's decision, the clock asks.
  * 2. Jobs begin in their order, and each only once, so that two statements side by side begin no more than there is room for: the one that read
  *    less begins the same ones.
  * 3. It succeeds when all of its files have and none was missing. One that a person retried is judged again at its end.

@@ -1,5 +1,5 @@
 /**
- * Closing: an open batch whose count, time, pause or manifest is reached begins, and its jobs go on, so many at once as its route says.
+ * Closing: an open batch whose count, time, pause or manifest is reached begins, and its jobs continue, so many at once as its route says.
  *
  * 1. A statement closes a batch only where `changes` is still what was read before it: each file that joins raises it, so every job that joined is
  *    in the statement's snapshot. Otherwise the batch stays due and is read again.

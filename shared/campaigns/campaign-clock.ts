@@ -1,5 +1,5 @@
 /**
- * What time does to campaigns: their jobs begin once their files are there, a count decides whether one is held, stages are told of, and mails in
+ * What time does to campaigns: their jobs begin once their files are there, a count decides whether one is held, stages are announced, and mails in
  * doubt are settled. One statement each; any number of sweepers side by side.
  */
 import type { Sql } from '#shared/db/connect-database.ts';

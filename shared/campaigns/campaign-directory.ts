@@ -281,7 +281,7 @@ function partnerOf({ id, tenantId }: LoadedCampaign) {
 }
 
 /**
- * What is noted beside a mail's outcome. Where the database does not take it, the next mail meets the same answer; without the outcome this one
+ * What is noted next to a mail's outcome. Where the database does not take it, the next mail meets the same answer; without the outcome this one
  * would be in doubt, although it was not sent.
  */
 async function said(note: Promise<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Rows of `campaigns`. A campaign is carried by a job of its own id on a route of its own: that route is disabled from the beginning, so that
+ * Rows of `campaigns`. A campaign is processed by its own job id on its own route: that route is disabled from the beginning, so that
  * no file is routed to it and no list shows it.
  *
  * 1. `createCampaign` makes the route, its version and the campaign in one statement. Event: `campaign.created`.
@@ -179,7 +179,7 @@ export async function listCampaigns(
     ORDER BY c.id DESC LIMIT ${limit}`;
 }
 
-/** Of a campaign that goes on by it at once: chunks that wait are due; of one that ends, records that wait for their day are too. */
+/** Of a campaign that continues by it at once: chunks that wait are due; of one that ends, records that wait for their day are too. */
 export async function controlCampaign(
   sql: Sql,
   {

@@ -49,7 +49,7 @@ beforeEach(async () => {
     VALUES (${TEST_TENANT}, 'bills', ${JSON.stringify(SENDER)}::text::jsonb, 'x', 1, 'test') ON CONFLICT DO NOTHING`;
 });
 
-/** On a route of its own, as campaigns are. */
+/** On its own route, as campaigns are. */
 async function makeCampaign(jobId: string): Promise<string> {
   const routeId = randomUUIDv7();
   await sql`UPDATE record_keys SET route_id = ${routeId} WHERE job_id = ${jobId}`;

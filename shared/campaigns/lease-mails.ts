@@ -5,7 +5,7 @@
  * 1. `rate_given_until` is how far a rate is given away. It moves by what n mails are worth, n / rate seconds, so the sum over all workers
  *    never passes the rate, whoever asks how often. One statement gives of every rate or of none.
  * 2. What comes back unused is given again, and time that nobody asked for is made up for, both for `CARRY_MS`: a chunk that changes hands costs
- *    nothing. After a longer pause a rate begins anew.
+ *    nothing. After a longer pause a rate begins again.
  * 3. Of the account's rate marketing may use a part. Marketing of tenants that wait for the account takes turns: whose last turn is longest ago
  *    is next.
  * 4. A sender's day is counted in UTC, by what is given away. Database time alone decides.
@@ -23,7 +23,7 @@ export interface MailsWanted {
   readonly sender: string;
   readonly ratePerSecond: number;
   readonly perDay: number | undefined;
-  /** Null: the sender has a server of its own. */
+  /** Null: the sender has its own server. */
   readonly account: string | null;
   readonly isMarketing: boolean;
   readonly wanted: number;

@@ -1,7 +1,7 @@
 /**
  * One mail by Amazon SES v2: one request, one outcome.
  *
- * 1. SES knows no idempotency token, so nothing is sent again here, and an answer that was lost is `unknown`.
+ * 1. SES has no idempotency token, so nothing is sent again here, and an answer that was lost is `unknown`.
  * 2. What never went out, and what SES refuses by name, was not sent ("Common errors" and the operation's errors, Amazon SES API v2).
  */
 import type { SendEmailCommandInput } from '@aws-sdk/client-sesv2';

@@ -4,7 +4,7 @@
  * 1. An event counts only for a record of the campaign that its tags name; the recipient's suppression is of the record's own address.
  * 2. A hard bounce suppresses the address for all topics for half a year, a complaint for all topics without end, soft bounces in three
  *    campaigns for two weeks.
- * 3. Soft bounces are counted in a statement of its own, after they are stored: of two that come side by side the later one sees both.
+ * 3. Soft bounces are counted in its own statement, after they are stored: of two that come side by side the later one sees both.
  * 4. Past its sender's limits a campaign is held, whoever stores the event that says so.
  * 5. Clicks of machines are told by their user agent, or by what else is known of the message (`machine-clicks.ts`).
  *

@@ -4,7 +4,7 @@
  * 1. Whatever a question does ends its child at most, never this process. A thread is not enough: V8 aborts the whole process when one
  *    allocation is larger than what is left of a thread's heap.
  * 2. A question has a budget of processor time, its child one of memory. What exceeds one is answered `exhausted`. A child that something
- *    else ended, or that hangs, is no verdict on the question: another child is asked.
+ *    else ended, or that hangs, is not a verdict on the question: another child is asked.
  * 3. A customer's questions are asked one after the other, so that it cannot hold all children.
  * 4. A child serves many questions, as its start costs more than most of them, and ends when it had none for a while.
  */

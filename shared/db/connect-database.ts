@@ -1,5 +1,5 @@
 /**
- * Connections to PostgreSQL: a postgres.js client for transitions, and Drizzle over a client of its own for reads.
+ * Connections to PostgreSQL: a postgres.js client for transitions, and Drizzle over its own client for reads.
  *
  * 1. The two never share a client: `drizzle(client)` changes a client's parsers (Dates throw, timestamps come as strings).
  * 2. Every statement has a deadline, on the server (`statement_timeout`) and, for connections that died in silence, here: the pool is replaced

@@ -31,7 +31,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
   }
 }
 
-/** One transaction that no migration runs beside. */
+/** One transaction that no migration runs next to. */
 export async function withMigrationLock(sql: Sql, work: (tx: postgres.TransactionSql) => Promise<void>): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;

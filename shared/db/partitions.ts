@@ -2,7 +2,7 @@
  * Monthly partitions of the tables that only grow: made ahead of time, dropped as a whole when retention ends.
  * Rows that find no partition go to the default one, so a sweeper that was away costs nothing but a larger default.
  *
- * 1. DDL waits a second for its locks and no longer: whatever is written meanwhile stands behind it. What a long reader keeps from
+ * 1. DDL waits a second for its locks and no longer: whatever is written meanwhile is behind it. What a long reader keeps from
  *    being done is left to the next call.
  * 2. A partition is filled with its rows of the default one before it is attached: PostgreSQL refuses it otherwise.
  * 3. What fails for one partition keeps no other from being made or dropped.

@@ -39,7 +39,7 @@ function typesOf({ options }: postgres.Sql): object {
 
 const replacers = new WeakMap<object, () => void>();
 
-/** Gives the connections of a pool up and opens others. Does nothing for what is no replaceable pool. */
+/** Gives the connections of a pool up and opens others. Does nothing for what is not a replaceable pool. */
 export function replacePool(sql: postgres.Sql): void {
   replacers.get(sql)?.();
 }

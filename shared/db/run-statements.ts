@@ -5,7 +5,7 @@
  * 1. Rows are sorted by their key: statements that run side by side then lock in one order.
  * 2. A deadlock (40P01) or serialisation failure (40001) repeats the same statement, which changed nothing.
  * 3. A row that the database refuses (SQLSTATE class 22 or 23) is found by halving; the rest is stored.
- * 4. While the database is away a statement is repeated for a bounded time, and each try has its own deadline: a connection that is lost
+ * 4. While the database is down a statement is repeated for a bounded time, and each try has its own deadline: a connection that is lost
  *    without an answer would otherwise be waited for for ever. A repeat can follow a statement that was committed: claims carry a token and
  *    outcomes an epoch, with which a second one changes nothing.
  */

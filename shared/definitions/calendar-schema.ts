@@ -1,4 +1,4 @@
-/** What a YAML document of a calendar may say: the days on which a tenant's business goes on. */
+/** What a YAML document of a calendar may say: the business days of a tenant. */
 import { z } from 'zod';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 

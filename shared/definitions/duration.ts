@@ -4,7 +4,7 @@ import { z } from 'zod';
 const MS_PER_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const PATTERN = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/;
 
-/** Undefined when `text` is no duration. Fractions of a millisecond are rounded. */
+/** Undefined when `text` is not a duration. Fractions of a millisecond are rounded. */
 export function parseDurationMs(text: string): number | undefined {
   const match = PATTERN.exec(text);
   if (match === null) return undefined;

@@ -1,7 +1,7 @@
 /**
  * Regular expressions that tenants write, on an engine whose time grows linearly with the text.
  *
- * 1. No pattern, however nested, can stall the event loop: RE2 knows no backtracking, hence no backreferences and look-arounds.
+ * 1. No pattern, however nested, can stall the event loop: RE2 has no backtracking, hence no backreferences and look-arounds.
  * 2. Linear is not little: each character of a text can cost as many steps as the pattern has instructions, and repetition such as `{1000}`
  *    multiplies those. Both are bounded, so that a name takes at most about 200 ms, and a long text under a second.
  */

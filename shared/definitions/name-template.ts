@@ -4,7 +4,7 @@
  * 1. The same file gives the same text on every try: no clock, no randomness; dates are those of the file's arrival, in the zone that its
  *    tenant had then.
  * 2. A template reads nothing but the values below, includes no file, and is bounded in length, in what it allocates and in its result; there
- *    are no loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
+ *    are not loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
  */
 import { Drop, type Liquid } from 'liquidjs';
 import { createLiquid } from '#shared/text/create-liquid.ts';

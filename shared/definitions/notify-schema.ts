@@ -9,7 +9,7 @@ import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { faultOfTicketTemplate } from '#shared/definitions/ticket-template.ts';
 
-/** What a channel can be told of. */
+/** What a channel can be notified of. */
 export const NOTICES = [
   'large-file',
   'held',

@@ -209,7 +209,7 @@ function checkDocument(document: Document, places: Places): Checked {
     issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => path.join('\0')),
   );
   const faults = issues
-    // "Exactly one key" is no news beside "unknown key" at the same place.
+    // "Exactly one key" is not news next to "unknown key" at the same place.
     .filter(({ code, path }) => code !== 'custom' || !withUnknownKeys.has(path.join('\0')))
     .flatMap((issue): RouteFileFault[] => {
       const names = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];

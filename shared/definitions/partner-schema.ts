@@ -109,10 +109,10 @@ const judgingRuleSchema = z
   .strictObject({
     when: whenSchema,
     is: z.enum(['success', 'business-failure', 'retryable', 'ambiguous']),
-    /** No sweep takes the record up again: it waits for an operator's word, or for the row to be sent again. */
+    /** No sweep takes the record up again: it waits for an operator's decision, or for the row to be sent again. */
     final: z.boolean().default(false),
     cause: causeSchema.optional(),
-    /** Where the partner's own code and words stand in the reply. */
+    /** Where the partner's own code and words are in the reply. */
     codeFrom: valuePathSchema.optional(),
     messageFrom: valuePathSchema.optional(),
   })
@@ -129,7 +129,7 @@ const operationSchema = z
     query: z.record(z.string().max(100), templateSchema(compileText)).default({}),
     headers: z.record(headerNameSchema, templateSchema(compileText)).default({}),
     body: jsonTemplateSchema.optional(),
-    /** For a step `post`: the file is the body, a part of a form beside the fields of `body`, or base64 in the JSON of `body`. */
+    /** For a step `post`: the file is the body, a part of a form next to the fields of `body`, or base64 in the JSON of `body`. */
     file: z.enum(['body', 'multipart', 'base64']).optional(),
     /** Its name in the form (`file` when absent) or in the JSON (`content`). */
     fileField: z
@@ -140,7 +140,7 @@ const operationSchema = z
     ask: idSchema.optional(),
     /** A check or a query: it may be repeated as often as one likes. */
     idempotent: z.boolean(),
-    /** The header that makes a repeated call harmless, or `none` where the partner knows no such thing. */
+    /** The header that makes a repeated call harmless, or `none` where the partner has no such thing. */
     idempotencyHeader: headerNameSchema.default('none'),
     timeout: durationSchema({ minMs: 10, maxMs: 5 * MINUTE_MS }).optional(),
     judge: z.array(judgingRuleSchema).max(50).default([]),
@@ -172,7 +172,7 @@ export const partnerDocumentSchema = z.strictObject({
   description: z.string().max(500).optional(),
   baseUrl: httpUrlSchema,
   auth: authSchema.default({ type: 'none' }),
-  /** Mutual TLS, beside whatever `auth` says; PEM in the secret store. */
+  /** Mutual TLS, next to whatever `auth` says; PEM in the secret store. */
   tls: z
     .strictObject({
       key: secretNameSchema.optional(),

@@ -1,7 +1,7 @@
 /**
  * Compiled routes by version. A version never changes, so what was read once is kept, within a bound.
  *
- * 1. A version that is gone or cannot be compiled is a value: its jobs fail with a clear code, the worker goes on. It is kept for a few
+ * 1. A version that is gone or cannot be compiled is a value: its jobs fail with a clear code, the worker continues. It is kept for a few
  *    seconds only.
  * 2. Jobs that ask for the same version side by side share one read; a read that failed is not kept.
  */

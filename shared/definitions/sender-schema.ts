@@ -60,7 +60,7 @@ const shared = {
 const sesSenderSchema = z.strictObject({
   ...shared,
   transport: z.literal('ses'),
-  /** Publishes what becomes of each mail. */
+  /** Publishes what happens to each mail. */
   configurationSet: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "_" and "-"')

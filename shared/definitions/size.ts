@@ -16,7 +16,7 @@ const PATTERN = /^(\d{1,12}(?:\.\d{1,3})?) ?(B|[KMGT]i?B)$/;
 /** S3's largest object. */
 const LARGEST_BYTES = 5 * 2 ** 40;
 
-/** Undefined when `text` is no size. */
+/** Undefined when `text` is not a size. */
 export function parseSizeBytes(text: string): number | undefined {
   const match = PATTERN.exec(text);
   if (match === null) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What a YAML document of a source may say: what is fetched from a remote, when it is looked for, when it is ready, and what becomes of it there.
+ * What a YAML document of a source may say: what is fetched from a remote, when it is looked for, when it is ready, and what happens to it there.
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. What is fetched keeps its name; `into` says below which directories of the tenant's landing it goes.
@@ -84,7 +84,7 @@ export const sourceDocumentSchema = z
     ready: readySchema.default({ stable: 30 * SECOND_MS }),
     /** By what a file is known again. `name`: a name is fetched once. `content`: fetched when size or time differ, and landed when its bytes do. */
     identity: z.enum(['size-and-time', 'name', 'content']).default('size-and-time'),
-    /** A file `x.csv.sha256` beside `x.csv` with its SHA-256. */
+    /** A file `x.csv.sha256` next to `x.csv` with its SHA-256. */
     checksum: z
       .union([
         z.strictObject({ sidecar: suffixSchema }),

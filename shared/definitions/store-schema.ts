@@ -29,7 +29,7 @@ export const storeDocumentSchema = z.strictObject({
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as us-east-1')
     .default('us-east-1'),
-  /** For servers that know no bucket host names. */
+  /** For servers that have no bucket host names. */
   pathStyle: z.boolean().default(false),
   /** JSON in the secret store: `accessKeyId`, `secretAccessKey` and, of a session, `sessionToken`. */
   credentials: secretNameSchema,

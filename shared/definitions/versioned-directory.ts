@@ -2,8 +2,8 @@
  * Definitions of all tenants, opened as this process uses them.
  *
  * 1. The definition that is applied now counts. It is looked at again every `lookAgainMs`, by its version; those who ask together wait for
- *    one look, and a database that is away changes nothing for definitions that are known.
- * 2. What was opened from a definition that was replaced is retired: it goes on for those who use it, and its owner closes it when they end.
+ *    one look, and a database that is down changes nothing for definitions that are known.
+ * 2. What was opened from a definition that was replaced is retired: it continues for those who use it, and its owner closes it when they end.
  * 3. A definition that is not there, or that this version cannot use, is a value.
  */
 import { LRUCache } from 'lru-cache';

@@ -2,7 +2,7 @@
  * What ends the doubt about an effect when the target cannot be asked: an operator's verdict, or, for one whose job ended in the middle of its
  * commit, the clock's.
  *
- * `resolveEffect`:   `done` or `not-done`, and the job goes on at its step, in one statement. Nothing changes for an effect that is not
+ * `resolveEffect`:   `done` or `not-done`, and the job continues at its step, in one statement. Nothing changes for an effect that is not
  *                    `UNKNOWN`, or whose job has not failed or was sent again as new.
  * `doubtLeftEffects`: effects whose job ended, by whatever, while they were `COMMITTING`: nobody asks about them any more.
  *

@@ -1,4 +1,4 @@
-/** The stages of an effect over a real database: who may go on, what is asked first, what an operator says, and what a stale worker changes. */
+/** The stages of an effect over a real database: who may continue, what is asked first, what an operator says, and what a stale worker changes. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';

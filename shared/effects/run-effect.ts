@@ -3,14 +3,14 @@
  *
  * 1. Preparing is invisible, and repeated by every try. The commit is one act, and `COMMITTING` is stored before it is sent.
  * 2. Who finds `COMMITTING` or `UNKNOWN` asks the target before anything else. `DONE` is never done again.
- * 3. What asking cannot tell is `ambiguous`, and `UNKNOWN` until an operator says what became of it.
+ * 3. What asking cannot tell is `ambiguous`, and `UNKNOWN` until an operator says what happened to it.
  * 4. A commit whose reply was lost is asked about at once, in the same try.
  */
 import type { ErrorCode } from '#shared/errors.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { EffectFacts, EffectLog } from './effect-log.ts';
 
-/** An outcome that is none of success: nothing was committed by it. */
+/** An outcome that is not one of success: nothing was committed by it. */
 export type NotDone = Extract<StepOutcome, { type: 'retry' | 'failed' | 'wait' }>;
 
 export interface Unsure {

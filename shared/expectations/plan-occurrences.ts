@@ -14,7 +14,7 @@ import {
 } from '#shared/definitions/expectation-schema.ts';
 import { loadTemporal } from './load-temporal.ts';
 
-/** Days on which business goes on. */
+/** Business days. */
 export interface BusinessDays {
   readonly timeZone: string;
   /** All when absent. */
@@ -61,7 +61,7 @@ export function isBusinessDay(
   return holidays?.includes(date.toString()) !== true;
 }
 
-/** The day before `date` on which business goes on; the day before where there is none within a year. */
+/** The business day before `date`; the day before it where there is none within a year. */
 export function previousBusinessDay(days: BusinessDays, date: Temporal.PlainDate): Temporal.PlainDate {
   const before = date.subtract({ days: 1 });
   for (let day = before, left = 366; left > 0; day = day.subtract({ days: 1 }), left -= 1)

@@ -16,7 +16,7 @@ import { hasFault, ObjectStoreError } from './store-error.ts';
 export interface ArchiveRequest {
   readonly store: ObjectStore;
   readonly source: ObjectLocation;
-  /** What is known of the source's contents, e.g. from the delivery; saves two HEADs where the ETag is no MD5. */
+  /** What is known of the source's contents, e.g. from the delivery; saves two HEADs where the ETag is not an MD5. */
   readonly checksums?: readonly ObjectChecksum[];
   readonly target: { readonly bucket: string; readonly key: string };
   readonly fileId: string;

@@ -37,7 +37,7 @@ export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   UnexpectedReply: 'invalid',
 };
 
-/** The same error when it has its code already, or when it is none of the store's (a bug): that is not to be hidden. */
+/** The same error when it has its code already, or when it is not one of the store's (a bug): that is not to be hidden. */
 export function classifyStoreError(error: unknown, doing: string, signal?: AbortSignal): unknown {
   if (!(error instanceof Error) || error instanceof LongshoreError || error instanceof AmbiguousWriteError)
     return error;

@@ -38,7 +38,7 @@ export function fullObjectChecksum(
 
 /**
  * Compares by size, then by full-object checksums of one algorithm, then by ETags. Equal MD5 ETags mean equal bytes; unequal
- * ones mean nothing, because encryption with a key service and multipart uploads give ETags that are no MD5.
+ * ones mean nothing, because encryption with a key service and multipart uploads give ETags that are not an MD5.
  */
 export function compareContents(one: ContentFacts, other: ContentFacts): ContentComparison {
   if (one.sizeBytes !== undefined && other.sizeBytes !== undefined && one.sizeBytes !== other.sizeBytes) {

@@ -85,7 +85,7 @@ export interface MultipartCopyRequest extends CopyRequest {
   readonly plan?: CopyPlan | undefined;
   /** Of the source; one of its whole content keeps a damaged copy from ever being made. */
   readonly checksums?: readonly ObjectChecksum[] | undefined;
-  /** Without one, a copy that fails is begun anew. */
+  /** Without one, a copy that fails is begun again. */
   readonly log?: TransferLog | undefined;
 }
 
@@ -114,7 +114,7 @@ export interface UploadRequest extends CallOptions {
   readonly contentType?: string;
   /** A source that ends before or after this many bytes is refused, and nothing is written. */
   readonly expectedBytes?: number;
-  /** Where an upload in parts is written down, to be watched; it is never gone on with. */
+  /** Where an upload in parts is written down, to be watched; it is never continued. */
   readonly log?: TransferLog | undefined;
   /** Of what is read, for the log. */
   readonly sourceEtag?: string | undefined;
@@ -131,9 +131,9 @@ export interface PullObjectRequest {
   readonly target: { readonly bucket: string; readonly key: string };
   /** As the other side says; another number of bytes is told by `verify`. */
   readonly sizeBytes: number;
-  /** By what the content is known again: another one is begun anew. */
+  /** By what the content is known again: another one is begun again. */
   readonly identity: string;
-  /** Whether another try may go on in the middle. */
+  /** Whether another try may continue in the middle. */
   readonly canResume: boolean;
   /** In the version's metadata: by it a version that is there already is found. */
   readonly mark: string;
@@ -226,7 +226,7 @@ export interface ObjectStore {
   copy(request: CopyRequest): Promise<WrittenObject>;
   /** In parts side by side, server-side or streamed; resumable with a log. From another store: streamed, in one request when a part holds it. */
   copyMultipart(request: MultipartCopyRequest): Promise<MultipartObject>;
-  /** Asks for a readable copy of an object in a cold tier; asked already is no error. Resolves before it can be read: see `tier` of `head`. */
+  /** Asks for a readable copy of an object in a cold tier; asked already is not an error. Resolves before it can be read: see `tier` of `head`. */
   restore(
     address: ObjectAddress,
     wish: { readonly days: number; readonly tier: RestoreTier; readonly movesBack: boolean },
@@ -237,7 +237,7 @@ export interface ObjectStore {
   /** A stream of known length over one connection, in parts whatever its size; resumable, and made once. */
   pull(request: PullObjectRequest): Promise<PulledObject>;
   put(request: PutRequest): Promise<WrittenObject>;
-  /** Removes for good when a version is named, else leaves a delete marker. An absent version is no error. */
+  /** Removes for good when a version is named, else leaves a delete marker. An absent version is not an error. */
   deleteVersion(address: ObjectAddress, options?: CallOptions): Promise<void>;
   /** Up to 1,000 in one request. Returns those that the store refused to delete. */
   deleteVersions(
@@ -253,7 +253,7 @@ export interface ObjectStore {
     upload: { bucket: string; key: string; uploadId: string },
     options?: CallOptions,
   ): Promise<boolean>;
-  /** An upload that is already gone is no error. */
+  /** An upload that is already gone is not an error. */
   abortMultipartUpload(upload: { bucket: string; key: string; uploadId: string }, options?: CallOptions): Promise<void>;
 }
 
@@ -274,7 +274,7 @@ export interface ObjectStoreOptions {
   readonly copyPartBytes?: number;
   /** Of a copy's parts but the last; S3's 5 MiB when absent. */
   readonly smallestPartBytes?: number;
-  /** Size of an uploaded part, of which `partConcurrency` and two more stand in memory; 5 MiB when absent, the least that S3 takes. */
+  /** Size of an uploaded part, of which `partConcurrency` and two more are in memory; 5 MiB when absent, the least that S3 takes. */
   readonly uploadPartBytes?: number;
   /** Of a pulled file, unless it has more than 10,000; 8 MiB when absent. */
   readonly pullPartBytes?: number;

@@ -15,7 +15,7 @@ import { RequestSha256 } from '#shared/runtime/request-sha256.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export interface S3ClientConfig extends ReplicaConfig {
-  /** True for servers that know no bucket host names, e.g. on one machine. */
+  /** True for servers that have no bucket host names, e.g. on one machine. */
   readonly LONGSHORE_S3_PATH_STYLE: boolean;
   /** Requests under way at once, those beyond wait without a deadline of theirs running (`s3-requests.ts`); 50 when absent. */
   readonly maxRequests?: number;

@@ -1,4 +1,4 @@
-/** Checksums as they stand in the SDK's replies: one field per algorithm and one for the type of all. */
+/** Checksums as they are in the SDK's replies: one field per algorithm and one for the type of all. */
 import { CHECKSUM_ALGORITHMS, type ObjectChecksum } from './object-checksum.ts';
 
 export function checksumsOf(reply: object | undefined): ObjectChecksum[] {

@@ -3,7 +3,7 @@
  * last block, line ends among them.
  *
  * 1. Only at the very end: when anything else follows, all of it is content, however the text was cut into pieces.
- * 2. NULs that no content precedes are no padding, but a file whose bytes were never written.
+ * 2. NULs that no content precedes are not padding, but a file whose bytes were never written.
  */
 
 /** A last block is shorter; more than this is content. */

@@ -3,7 +3,7 @@
  *
  * 1. Whoever parses bounds each slice by the work in it (bytes, records, fields), so that no content makes a slice long; this only decides after which
  *    of them to pause.
- * 2. Jobs run side by side, and yet one of them goes on in each round of the event loop: else their slices add up before the loop gets to its I/O.
+ * 2. Jobs run side by side, and yet one of them continues in each round of the event loop: else their slices add up before the loop gets to its I/O.
  * 3. While others need the process, each turn is followed by a rest of several times as long as the loop was busy since the one before it, with
  *    what the content cost elsewhere: its hashing, its writes, its garbage. A process that always has something to run is made to wait by the
  *    operating system, and everybody's small work in it with it.

@@ -64,7 +64,7 @@ export function createAddressGuard({
   };
 }
 
-/** @throws an error of Node's for what is no address or network. */
+/** @throws an error of Node's for what is not an address or network. */
 function blockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {

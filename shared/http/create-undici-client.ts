@@ -1,4 +1,4 @@
-/** The client of the hot path, over undici: what a call costs beside the network is a third of what Node's own client takes. */
+/** The client of the hot path, over undici: what a call costs next to the network is a third of what Node's own client takes. */
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { acceptsOf, type HttpClient, type HttpClientOptions, IDLE_CONNECTION_MS, refusalOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';

@@ -65,7 +65,7 @@ export type HttpOutcome = HttpReply | NoReply;
 export interface HttpClient {
   /** Never rejects. */
   send(request: HttpRequest): Promise<HttpOutcome>;
-  /** Closes its idle connections; requests under way end by themselves. */
+  /** Closes its idle connections; requests under way end on their own. */
   close(): void;
 }
 

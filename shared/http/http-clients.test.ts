@@ -48,7 +48,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<URL> {
   return new URL(`https://127.0.0.1:${(server.address() as { port: number }).port}/`);
 }
 
-/** A server on a thread of its own: says its port, then that a request is there, and answers it once it may. */
+/** A server on its own thread: says its port, then that a request is there, and answers it once it may. */
 const ANSWERING = `
   const { parentPort } = require('node:worker_threads');
   const server = require('node:http').createServer((request, response) => {

@@ -2,7 +2,7 @@
  * The heads of replies, as a recipient must take them, for undici's parser, which is stricter.
  *
  * 1. `100 Continue` unasked ends its connection there. Servers and gateways send it, a client must be able to read past it (RFC 9110, 15.2),
- *    and the request may well have been done. 101 is no interim reply: the connection speaks another protocol.
+ *    and the request may well have been done. 101 is not an interim reply: the connection speaks another protocol.
  * 2. A header on several lines is one on a line (RFC 9112, 5.2), one length said twice is a length (RFC 9110, 8.6), and `identity` encodes
  *    nothing (RFC 2616, 3.6).
  *

@@ -1,5 +1,5 @@
 /**
- * The admission window: at most so many wake-ups of one tenant stand in one queue. New jobs, due retries, jobs that change queues and
+ * The admission window: at most so many wake-ups of one tenant are in one queue. New jobs, due retries, jobs that change queues and
  * those an operator set going again all pass through it; the rest wait as `PENDING` without a wake-up until the clock lets them in.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -7,7 +7,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 /** A flood then waits in the table, not before everyone else's messages. */
 export const ADMISSION_WINDOW = 1_000;
 
-/** How many more wake-ups of a tenant may stand in a queue. Reads no more rows than the window is wide. */
+/** How many more wake-ups of a tenant may be in a queue. Reads no more rows than the window is wide. */
 export function roomOf(sql: Sql, window: number, of: { tenant: ReturnType<Sql>; queue: ReturnType<Sql> }) {
   return sql`(${window}::int - (
     SELECT count(*)::int FROM (

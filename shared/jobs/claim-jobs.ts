@@ -47,9 +47,9 @@ export interface ClaimedJob {
   readonly claimedAt: Date;
   readonly isLarge: boolean;
   readonly lane: Lane;
-  /** An operator let it go on. */
+  /** An operator let it continue. */
   readonly isReleased: boolean;
-  /** It was held at the current step, and an operator let it go on after that. */
+  /** It was held at the current step, and an operator let it continue after that. */
   readonly isStepReleased: boolean;
   /** The output with which an earlier try of the current step waited. */
   readonly held: Record<string, unknown> | null;

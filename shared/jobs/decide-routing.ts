@@ -1,7 +1,7 @@
 /**
  * Decides which routes take a file, and what their jobs begin with. Pure, but for the ids it gives.
  *
- * 1. A marker or checksum of another file is no file for the route that asks for it, even where the route's globs take it.
+ * 1. A marker or checksum of another file is not a file for the route that asks for it, even where the route's globs take it.
  * 2. What one upload brought twice is one file: the client did not know that its first PUT had arrived.
  * 3. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */

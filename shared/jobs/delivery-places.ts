@@ -1,5 +1,5 @@
 /**
- * Delivery places: of several versions of one key, the newest is what stays at their destination, whatever order they are carried in.
+ * Delivery places: of several versions of one key, the newest is what stays at their destination, whatever order they are processed in.
  *
  * 1. Only jobs of a key that has other versions take a place; to all others a delivery costs nothing here.
  * 2. One job at a time holds a place, as long as it runs under a live lease; others wait, which counts no attempt.

@@ -1,8 +1,8 @@
 /**
  * Ends open jobs from outside their worker. Raising the epoch stops whoever runs one: its outcome will be stale.
  *
- * `cancelJobs`:    an operator's word; the job ends as `CANCELLED`.
- * `rejectHeldJobs`: an operator's word on a held job; it ends as `FAILED`.
+ * `cancelJobs`:    an operator's decision; the job ends as `CANCELLED`.
+ * `rejectHeldJobs`: an operator's decision on a held job; it ends as `FAILED`.
  * `failSpentJobs`: the sweeper's, for a dead letter's job that nobody holds and that has no attempt left; it ends as `FAILED`.
  *
  * What is cancelled takes the branches below it along; a branch that ends wakes its parent.

@@ -1,4 +1,4 @@
-/** Of a job: the objects of its file have not expired. Without them there is nothing to go on with. */
+/** Of a job: the objects of its file have not expired. Without them there is nothing to continue with. */
 import type { Sql } from '#shared/db/connect-database.ts';
 
 /** Reads `file_id` of the table `jobs`. */

@@ -1,7 +1,7 @@
 /**
  * Ids of jobs, from which the idempotency keys of their effects are made.
  *
- * 1. The id of a job of a file on a route begins with the time and goes on with what the job is for (UUID version 8, RFC 9562). When its
+ * 1. The id of a job of a file on a route begins with the time and continues with what the job is for (UUID version 8, RFC 9562). When its
  *    row is lost in a failover, and the other region makes the job again, the time differs and the rest is the same: so are its keys.
  * 2. Any other id is random, and its keys are made from all of it.
  * 3. The id of a branch has the time of its parent's: it is the same whenever the branch is made, also when its worker ended before it could be

@@ -11,7 +11,7 @@ export interface ActiveRoute {
   readonly route: CompiledRoute;
 }
 
-/** What a job is made of beside its route. */
+/** What a job is made of next to its route. */
 export interface JobFacts {
   readonly isLarge: boolean;
   /** Of the tenant; it counts where the route has none. */

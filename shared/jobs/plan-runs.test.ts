@@ -1,4 +1,4 @@
-/** What keeps a file from being carried on a route once more. */
+/** What keeps a file from being processed on a route once more. */
 import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';

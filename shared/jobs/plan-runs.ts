@@ -78,7 +78,7 @@ async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCo
   if (row.isRouteDisabled) return 'ROUTE_DISABLED';
   const found = await routes.find(routeVersionId);
   if (!found.ok) return 'ROUTE_INVALID';
-  // Its records have keys of their own, which a new job would not change.
+  // Its records have their own keys, which a new job would not change.
   if (found.route.calls.length > 0 && after !== null) return 'RESEND_OF_RECORDS';
   return { ...newJob({ routeId, routeVersionId, route: found.route }, row), fileId, after };
 }

@@ -1,4 +1,4 @@
-/** Failures after which a file is `QUARANTINED` and not `FAILED`: what is in it must not go on, whatever else its jobs came to. */
+/** Failures after which a file is `QUARANTINED` and not `FAILED`: what is in it must not continue, whatever else its jobs came to. */
 import type { Sql } from '#shared/db/connect-database.ts';
 
 const QUARANTINING_CAUSES = ['SCAN_INFECTED', 'CONTENT_NOT_ALLOWED', 'SENSITIVE_DATA'];

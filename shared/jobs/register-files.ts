@@ -5,7 +5,7 @@
  * Out: the files that this call made or moved on, with the wake-up to send for those now `QUEUED`, and the objects that the database
  *      refuses. What was registered before and has nothing new to say is absent.
  * Content that came before is flagged, of two in one batch the later upload. Whether another process registers the same content in the same moment
- * is asked afterwards, in a statement of its own: of two side by side the later one sees both.
+ * is asked afterwards, in its own statement: of two side by side the later one sees both.
  * Events: `file.uploaded`, `file.queued`, `file.quarantined`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';

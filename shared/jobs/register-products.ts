@@ -1,5 +1,5 @@
 /**
- * Products: files that a step made out of its job's file enter as files of their own, each with its parent.
+ * Products: files that a step made out of its job's file enter as their own files, each with its parent.
  *
  * In:  objects in the archive bucket, by a job that holds its epoch. They never were in landing, so no event tells of them.
  * Out: how many of them were new; `LEASE_LOST` when the job was taken over. The same again registers nothing twice: a product's id comes

@@ -1,7 +1,7 @@
 /**
- * Operator action: on a job that is held: it goes on, or it ends.
+ * Operator action: on a job that is held: it continues, or it ends.
  *
- * `releaseJobs`: the job is woken and goes on from where it was held.
+ * `releaseJobs`: the job is woken and continues from where it was held.
  * Rejecting is in `end-jobs.ts` (`rejectHeldJobs`).
  *
  * Out: the jobs released, with their wake-ups; others were not held. Events: `job.released`.
@@ -40,7 +40,7 @@ export async function releaseJobs(
     FROM released ORDER BY id`;
 }
 
-/** Whether an operator let the job go on with what was found in its file: a release from before that does not count. */
+/** Whether an operator let the job continue with what was found in its file: a release from before that does not count. */
 export async function isReleased(sql: Sql, jobId: string): Promise<boolean> {
   const rows = await sql`
     SELECT 1 FROM jobs j WHERE j.id = ${jobId} AND j.released_at IS NOT NULL AND NOT EXISTS (

@@ -1,15 +1,15 @@
 /**
- * Operator action: a failed or cancelled job goes on from its failed step as the next generation, with new attempts.
+ * Operator action: a failed or cancelled job continues from its failed step as the next generation, with new attempts.
  *
  * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled, were sent again as
  *      new (`resend-jobs.ts`), or are a branch, which its parent opens again (`start-branches.ts`).
  * Events: `job.reopened`.
  *
- * On an ordered route a job that kept the turn of its line goes on at once; one that had left its line comes back to its old place and waits
+ * On an ordered route a job that kept the turn of its line continues at once; one that had left its line comes back to its old place and waits
  * until the job that has the turn now has ended.
  *
  * Records that were in the middle are counted again when the job comes to them (`shared/records/open-records.ts`).
- * An archive copy under way goes on undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
+ * An archive copy under way continues undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { TURN } from '#shared/steps/step-outcome.ts';

@@ -1,5 +1,5 @@
 /**
- * Operator action: a file is carried on a route once more, by a new job. Its effects have new idempotency keys, so a partner may have
+ * Operator action: a file is processed on a route once more, by a new job. Its effects have new idempotency keys, so a partner may have
  * them twice: that is the purpose.
  *
  * In:  jobs to create, each for a job that has ended, or for a file that was never on the route; who asked and why.

@@ -1,5 +1,5 @@
 /**
- * Routing: what becomes of a file is decided once. A second delivery, or a new route version in between, changes nothing.
+ * Routing: what happens to a file is decided once. A second delivery, or a new route version in between, changes nothing.
  *
  * In:  per file the jobs to create (one per route that takes it), or why none does.
  * Out: the jobs let into their queues now, each with the wake-up to send. Jobs beyond the tenant's admission window wait as
@@ -60,7 +60,7 @@ export interface WokenJob {
 }
 
 export interface RouteFilesOptions {
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly window?: number;
   readonly settleMs?: number;
 }

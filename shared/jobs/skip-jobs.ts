@@ -1,5 +1,5 @@
 /**
- * Operator action: a failed job of an ordered route holds its line no longer, and the files behind it go on without it.
+ * Operator action: a failed job of an ordered route holds its line no longer, and the files behind it continue without it.
  *
  * In:  jobs, who asked and why. Out: the ids of those that held a line; others did not. The job stays `FAILED`, and can be retried: it then
  *      takes its old place in the line again.

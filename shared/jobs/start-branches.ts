@@ -5,8 +5,8 @@
  * 2. When its parent was reopened, a branch that failed or was cancelled is reopened with it, at its own failed step; others stay as they
  *    ended.
  * 3. Each is counted in the file's `open_jobs`, since it reads the file; it fails its parent and not the file.
- * 4. The parent waits without a wake-up of its own until `wakeParents` finds that they have ended.
- * 5. A new branch that the parent's worker runs begins claimed, as by a claim of its own: no wake-up brings it, and it counts its attempt.
+ * 4. The parent waits without its own wake-up until `wakeParents` finds that they have ended.
+ * 5. A new branch that the parent's worker runs begins claimed, as by its own claim: no wake-up brings it, and it counts its attempt.
  *    A repeat with the same token finds those again: its reply can have been lost.
  * 6. What an earlier try of the parent's step began may have ended without a row (`store-outcomes.ts`, 7): the branch then counts a try more.
  *

@@ -8,7 +8,7 @@
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
  * 4. The end of an ordered job frees its turn; the next in its line gets it in its own statement, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
- * 6. A branch that ended wakes its parent in a statement of its own (`wake-parents.ts`), unless its worker has the parent in hand.
+ * 6. A branch that ended wakes its parent in its own statement (`wake-parents.ts`), unless its worker has the parent in hand.
  * 7. A branch in the hands of its parent's worker gets its row here, with its first outcome, as long as the worker has the parent; one that
  *    ends with it is never counted in the file's `open_jobs`.
  *
@@ -94,7 +94,7 @@ export interface StoreOptions {
   readonly token: string;
   /** Whether this worker may archive large files itself. */
   readonly archivesLarge: boolean;
-  /** Wake-ups of one tenant that may stand in one queue: for jobs that change queues, and for those that get the turn. */
+  /** Wake-ups of one tenant that may be in one queue: for jobs that change queues, and for those that get the turn. */
   readonly window?: number;
 }
 
@@ -182,7 +182,7 @@ function goOn(sql: Sql, ids: string[], { window = ADMISSION_WINDOW, service }: S
   return advanceBatches(sql, ids, { actor: service, window }).catch(() => []);
 }
 
-/** As `passOn`: a parent looks again by itself. */
+/** As `passOn`: a parent looks again on its own. */
 function joinBranches(sql: Sql, parents: string[], { window, service }: StoreOptions): Promise<WokenJob[]> {
   return wakeParents(sql, parents, { actor: service, ...(window !== undefined && { window }) }).catch(() => []);
 }
@@ -386,7 +386,7 @@ function freshBranches(sql: Sql, parents: readonly BranchingJob[], options: Stor
         FROM created GROUP BY parent_job_id),
       moved AS MATERIALIZED (
         SELECT * FROM updated UNION ALL SELECT j.*, true, ${outcomeColumns(sql)} FROM created j JOIN input i ON i."jobId" = j.id),`,
-    /** Of a file in one statement: branches that ended, less those that begin and go on. */
+    /** Of a file in one statement: branches that ended, less those that begin and continue. */
     counted: sql`(count(*) FILTER (WHERE NOT is_new) - count(*) FILTER (WHERE is_new))`,
     branched: sql`
       SELECT 'job.branched' AS type, p.tenant_id, p.file_id, p.id AS job_id,

@@ -111,7 +111,7 @@ async function wakeSet(sql: Sql, chosen: readonly ChosenFile[], actor: string): 
     SELECT id, tenant_id AS "tenantId", order_key AS "orderKey", queue, wakes AS wake FROM woken`;
 }
 
-/** How many files have a wake-up that should still stand in `ingest`. */
+/** How many files have a wake-up that should still be in `ingest`. */
 export async function countStandingFiles(sql: Sql): Promise<number> {
   const [row] = await sql<{ standing: number }[]>`
     SELECT count(*)::int AS standing FROM files WHERE status = 'QUEUED' AND woken_at IS NOT NULL`;

@@ -135,7 +135,7 @@ async function wakeSet(sql: Sql, chosen: readonly ChosenJob[], actor: string): P
     SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM woken`;
 }
 
-/** How many jobs of `queue` have a wake-up that should still stand in it, and how many are being run. */
+/** How many jobs of `queue` have a wake-up that should still be in it, and how many are being run. */
 export async function countStandingJobs(sql: Sql, queue: WorkQueue): Promise<{ standing: number; running: number }> {
   const [row] = await sql<{ standing: number; running: number }[]>`
     SELECT

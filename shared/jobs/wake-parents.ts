@@ -1,9 +1,9 @@
 /**
- * Joins: a parent goes on once the branches that it waits for have ended.
+ * Joins: a parent continues once the branches that it waits for have ended.
  *
- * 1. Whoever ends a branch, and whoever lets a parent wait, asks afterwards, in a statement of its own: of two that end side by side the
+ * 1. Whoever ends a branch, and whoever lets a parent wait, asks afterwards, in its own statement: of two that end side by side the
  *    later one sees both. There is no counter that could drift from the rows. What is asked by nobody, after a kill, is found when the
- *    parent's wait ends by itself.
+ *    parent's wait ends on its own.
  * 2. It can be asked any number of times: a parent that was woken waits no longer.
  *
  * In:  parents. Out: those woken, with their wake-ups; others wait as `PENDING` for room in their tenant's admission window.

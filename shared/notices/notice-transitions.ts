@@ -176,7 +176,7 @@ export interface RetryNotices {
   readonly reason: string;
 }
 
-/** Resolves to the number of deliveries that go on. */
+/** Resolves to the number of deliveries that continue. */
 export async function retryNotices(sql: Sql, { tenantId, channel, actor, reason }: RetryNotices): Promise<number> {
   const rows = await sql`
     WITH retried AS (

@@ -85,7 +85,7 @@ export async function sendMail(mail: Mail, { server, secrets, deadlineMs, signal
     secure: server.tls === 'implicit',
     requireTLS: server.tls === 'starttls',
     ignoreTLS: server.tls === 'none',
-    // An address is no name to ask for (RFC 6066, section 3); the certificate is compared with it all the same.
+    // An address is not a name to ask for (RFC 6066, section 3); the certificate is compared with it all the same.
     tls: { minVersion: 'TLSv1.2', host: server.host, ...(isIP(server.host) === 0 && { servername: server.host }) },
     ...(server.user !== undefined && { auth: { user: server.user, pass: password } }),
     greetingTimeout: CONNECT_MS,

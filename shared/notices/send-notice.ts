@@ -2,7 +2,7 @@
  * Sends one notice, or one digest, to its channel: once, within a deadline. Who calls repeats.
  *
  * 1. An outcome never shows a URL, an answer's body or a key: it is stored, logged and shown to the tenant.
- * 2. URLs are the tenant's, so they reach public addresses alone, beside those that the operator allows; no redirect is followed.
+ * 2. URLs are the tenant's, so they reach public addresses alone, next to those that the operator allows; no redirect is followed.
  * 3. A tenant's channels reach the tenant's own secrets alone; the mail server is the fleet's.
  */
 import { Webhook } from 'standardwebhooks';
@@ -237,7 +237,7 @@ export interface WebhookSignature {
 
 /**
  * The headers of Standard Webhooks, for which receivers find verifiers in most languages: `whsec_` and base64 is a key as they write
- * it, any other text is the key itself. Signed anew for each try; the id stays.
+ * it, any other text is the key itself. Signed again for each try; the id stays.
  */
 export function signWebhook({ id, body, secret, now }: WebhookSignature): Record<string, string> {
   const webhook = openWebhook(secret);

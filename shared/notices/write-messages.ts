@@ -1,7 +1,7 @@
 /**
  * What is sent to each kind of channel. Pure.
  *
- * 1. People's channels get text blocks of the kind that knows no mark-up, so that nothing in a name becomes a mention or a link.
+ * 1. People's channels get text blocks of the kind that has no mark-up, so that nothing in a name becomes a mention or a link.
  * 2. A digest has one line for each notice; what does not fit is counted, and reported in full by the API.
  */
 
@@ -63,7 +63,7 @@ export function writeSlackBody(delivery: NoticeDelivery, { hasButtons = false } 
   });
 }
 
-/** An adaptive card, which Teams' workflows and its older connectors take. Text runs, unlike text blocks, know no Markdown. */
+/** An adaptive card, which Teams' workflows and its older connectors take. Text runs, unlike text blocks, have no Markdown. */
 export function writeTeamsBody(delivery: NoticeDelivery): string {
   const run = (text: string, weight: 'Bolder' | 'Default') => ({
     type: 'RichTextBlock',

@@ -5,7 +5,7 @@
  * 2. A token that the partner refused is not handed out again; nor is one made with a secret that was rotated since, or one that
  *    would expire on its way.
  * 3. Neither token nor secret is in any message.
- * 4. An issuer that is away is waited for. One that says no, or whose reply has no token, needs a person: its calls fail.
+ * 4. An issuer that is down is waited for. One that says no, or whose reply has no token, needs a person: its calls fail.
  */
 import { z } from 'zod';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
@@ -49,13 +49,13 @@ const LONGEST_PAUSE_MS = 60_000;
 const PASSING = [408, 425, 429, 499];
 
 const replySchema = z.object({
-  // What may stand in a header, and no more.
+  // What may be in a header, and no more.
   access_token: z
     .string()
     .trim()
     .min(1)
     .max(16_384)
-    // Some give it as it is to stand in the header.
+    // Some give it as it is to be in the header.
     .transform((token) => token.replace(/^bearer +/i, ''))
     .pipe(z.string().regex(/^[\x21-\x7e]+$/)),
   // Required by RFC 6749, 5.1, and left out by some; Apigee says `BearerToken`.

@@ -3,7 +3,7 @@
  *
  * 1. The definition that is applied now counts (`versioned-directory.ts`); a partner that is not there, or that this version cannot use,
  *    is a value: its records wait for the definition.
- * 2. A definition that was replaced goes on until its calls have ended, and is closed then.
+ * 2. A definition that was replaced continues until its calls have ended, and is closed then.
  * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
@@ -18,7 +18,7 @@ import type { PartnerControl } from './hand-switch.ts';
 import { leaseRateSlice, SLICE_MS } from './lease-rate-slice.ts';
 import type { CallReports } from './report-calls.ts';
 
-/** Of one record alone: others of its chunk go on. */
+/** Of one record alone: others of its chunk continue. */
 export interface PostponedCall {
   readonly type: 'postponed';
   readonly afterMs: number;

@@ -1,5 +1,5 @@
 /**
- * A partner's rate over all tasks: each task takes slices of it from one place, and spends them by itself.
+ * A partner's rate over all tasks: each task takes slices of it from one place, and spends them on its own.
  *
  * 1. Calls are counted before they are made, so that the rate holds whatever becomes of them.
  * 2. A slice that was not spent in its time is lost: better too slow than too fast.

@@ -13,7 +13,7 @@ import { readReply } from './read-reply.ts';
 import type { ReplyAnswer, ReplyQuestion } from './reply-program.ts';
 import { readPath } from './value-path.ts';
 
-/** What stands at a path. */
+/** What is at a path. */
 export type ReplyValues = (path: string) => unknown;
 
 /** The worst of it takes less than 50 ms. */

@@ -1,7 +1,7 @@
 /**
  * Calls of partners, added up in this process and every few seconds to those of the others, with the state of its breakers.
  *
- * 1. A call is counted in memory: a database that is away holds none up. What could not be stored is lost, and never counted twice.
+ * 1. A call is counted in memory: a database that is down holds none up. What could not be stored is lost, and never counted twice.
  * 2. One report at a time is under way, and between two of them so many different counts are kept; calls beyond are not counted.
  * 3. A breaker that nobody has reported for a minute is that of a process that is gone.
  */

@@ -66,7 +66,7 @@ export function compilePath(source: string): Render<string> {
   };
 }
 
-/** `leaf`: what becomes of a text; that of requests when absent. */
+/** `leaf`: what happens to a text; that of requests when absent. */
 export function compileJson(template: JsonTemplate, leaf = compileLeaf): Render<unknown> {
   if (typeof template === 'string') return leaf(template);
   if (Array.isArray(template)) {

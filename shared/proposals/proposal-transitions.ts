@@ -1,7 +1,7 @@
 /**
  * A change that somebody proposes who may not make it: made, applied or rejected once, or expired.
  *
- * 1. Whoever approves makes the request in his own name (`handle-proposals.ts`); here is only what became of it.
+ * 1. Whoever approves makes the request in his own name (`handle-proposals.ts`); here is only what happened to it.
  * 2. While that request is under way nobody else decides. A process that dies in it leaves the proposal open after a while: what it carries
  *    has `If-Match` or changes nothing the second time.
  *

@@ -4,7 +4,7 @@
  * 1. A claim raises the epoch; every later write carries it, so whoever held the pull before can change nothing any more.
  * 2. A live lease keeps everybody out, whatever the status says: a second trigger while a pull runs makes no second transfer. Nor is a file
  *    fetched by two pulls at once.
- * 3. A pull that had ended and that somebody set to `TRIGGERED` becomes the next generation. One that had failed to clean up goes on there, and
+ * 3. A pull that had ended and that somebody set to `TRIGGERED` becomes the next generation. One that had failed to clean up continues there, and
  *    fetches nothing.
  * 4. A claim counts an attempt, so that a crash is counted too; not after one under which parts were finished, nor once the file has landed.
  * 5. A repeated claim with the same token returns the same row and counts nothing.
@@ -25,7 +25,7 @@ export interface PullIdentity {
 export interface ClaimedPull {
   readonly id: string;
   readonly tenantId: string;
-  /** Null when it was asked for by itself. */
+  /** Null when it was asked for on its own. */
   readonly source: string | null;
   /** Of the source, as it is applied now. */
   readonly sourceDefinition: unknown;

@@ -59,7 +59,7 @@ export async function fetchPull(
       `the remote gives it ${before.sizeBytes} bytes; at most ${MOST_PULLED_BYTES} are fetched`,
     );
   const identity = identityOf(before);
-  // What the listing did not tell is no difference.
+  // What the listing did not tell is not a difference.
   if (pull.source !== null && pull.identity !== null && !isSame(pull.identity, identity))
     throw new UnsettledFile('it changed since it was listed');
   await notePullStage(sql, held, 'DOWNLOADING', identity);

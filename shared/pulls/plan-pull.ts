@@ -1,4 +1,4 @@
-/** What is to be done with one pull: by its source as it is applied now, or by the rules of a pull that was asked for by itself. */
+/** What is to be done with one pull: by its source as it is applied now, or by the rules of a pull that was asked for on its own. */
 import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
@@ -14,7 +14,7 @@ export interface PullPlan {
   readonly isRenamed: boolean;
   /** The SHA-256 of the file is asked of the server, where it offers that. */
   readonly asksHash: boolean;
-  /** SHA-256 beside the file. */
+  /** SHA-256 next to the file. */
   readonly sidecarPath: string | undefined;
   /** Go with the file. */
   readonly companionPaths: readonly string[];

@@ -9,7 +9,7 @@ export interface PullFacts {
   readonly pullId: string;
   readonly project: string;
   readonly pipeline: string;
-  /** Empty when the pull was asked for by itself. */
+  /** Empty when the pull was asked for on its own. */
   readonly source: string;
   readonly remote: string;
   readonly name: string;

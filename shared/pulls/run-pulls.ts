@@ -179,7 +179,7 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       isAttempt,
     });
     if (hasRemoteFault(error, 'busy') || (error instanceof SecretError && error.isPassing)) return retry(false);
-    // A person corrects it; a source goes on on its own then.
+    // A person corrects it; a source continues on its own then.
     if (pull.source !== null && hasRemoteFault(error, 'auth-failed', 'untrusted', 'address-refused'))
       return { type: 'delay', afterMs: DEFINITION_MS, reason: 'remote', error: reported, isAttempt: false };
     const isRetried =
@@ -245,7 +245,7 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       try {
         const move = await run(pull, signal).catch((error: unknown): Move => {
           if (lease.signal.aborted || isLostLease(error) || isLostDatabase(error)) throw error;
-          // Stopped, or out of time: the worker that takes it over goes on where it is.
+          // Stopped, or out of time: the worker that takes it over continues where it is.
           if (signal.aborted) return { type: 'delay', afterMs: 0, reason: 'stopped', isAttempt: false };
           throw error;
         });

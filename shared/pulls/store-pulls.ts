@@ -1,11 +1,11 @@
 /**
- * What becomes of a pull that a worker holds. Every statement is bound to the epoch of its claim: a stale one changes nothing and throws
+ * What happens to a pull that a worker holds. Every statement is bound to the epoch of its claim: a stale one changes nothing and throws
  * `LEASE_LOST`.
  *
  * `notePullStage`: how far it is, and by what its file is known.
  * `landPull`:      the version in landing is a file, once, whether its event or this comes first; the pull never fetches again.
  * `landAgain`:     its bytes landed with an earlier pull: that one's file is its file.
- * `endPull`:       `COMPLETED`, `ERROR`, or `SKIPPED` for a file that a source listed and that vanished; lets others for the same file go on.
+ * `endPull`:       `COMPLETED`, `ERROR`, or `SKIPPED` for a file that a source listed and that vanished; lets others for the same file continue.
  * `delayPull`:     it is due again later; `isAttempt: false` gives the attempt of the claim back.
  * `unsettlePull`:  the file changed while it was fetched: it is seen again.
  *
@@ -188,7 +188,7 @@ export async function delayPull(
 /** After so many changes it is told, once. */
 export const MOST_UNSETTLED = 10;
 
-/** A pull that was asked for by itself is due again; one of a source waits for the next listing. */
+/** A pull that was asked for on its own is due again; one of a source waits for the next listing. */
 export async function unsettlePull(sql: Sql, { id, epoch }: HeldPull, afterMs: number, actor: string): Promise<void> {
   const rows = await sql`
     WITH unsettled AS (

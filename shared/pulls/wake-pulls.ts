@@ -3,7 +3,7 @@
  *
  * Woken are pulls that are
  *   let in:   `TRIGGERED` without a wake-up and due, while fewer than the window of their remote stand or run;
- *   due:      `RUNNING` without a lease, and their time has come (they wait for their file to be carried);
+ *   due:      `RUNNING` without a lease, and their time has come (they wait for their file to be processed);
  *   orphaned: under a lease that ran out;
  *   lost:     `TRIGGERED` with a wake-up that is older than a bound that doubles with each.
  *
@@ -24,7 +24,7 @@ export interface WakePullsOptions {
   readonly boundMs: number;
 }
 
-/** Of one remote that stand in the queue or run: more than it has connections, so that none is idle between two of them. */
+/** Of one remote that are in the queue or run: more than it has connections, so that none is idle between two of them. */
 const WINDOW = 64;
 
 export async function wakePulls(sql: Sql, { limit, boundMs }: WakePullsOptions): Promise<WokenPull[]> {

@@ -2,7 +2,7 @@
  * SQS and SNS batch requests, entry by entry: such a request answers 200 and lists under `Failed` what it did not do.
  *
  * 1. Entries that failed through the server's fault, and whole requests that got no answer, are repeated within `attempts`.
- * 2. All tries together have a deadline; the result says for every entry what came of it. Nothing is thrown.
+ * 2. All tries together have a deadline; the result says for every entry what happened to it. Nothing is thrown.
  * 3. A server that left a request without an answer is not asked again for what waited behind that request: a silent server costs its
  *    callers one deadline, however much they have to send.
  */

@@ -40,7 +40,7 @@ export interface DefineMessageOptions<Name extends string, Schema extends z.ZodT
   readonly name: Name;
   readonly version: number;
   readonly schema: Schema;
-  /** Versions that may still stand in a queue, in any order. */
+  /** Versions that may still be in a queue, in any order. */
   readonly older?: readonly OlderVersion[];
 }
 

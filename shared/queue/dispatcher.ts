@@ -7,7 +7,7 @@
  *    since a message is only a wake-up, the rows they stand for are woken again.
  * 3. Heartbeats end before a message is acknowledged, released or left.
  * 4. After `stop` nothing starts; what had not started is visible again at once.
- * 5. In batches, urgent messages have calls of their own, one at a time beyond `maxConcurrent`, and slots beyond `slots`: they wait
+ * 5. In batches, urgent messages have their own calls, one at a time beyond `maxConcurrent`, and slots beyond `slots`: they wait
  *    for no call that a flood has filled, and the flood does not wait for them.
  */
 import { LongshoreError } from '#shared/errors.ts';
@@ -23,7 +23,7 @@ export interface HandlerContext {
   /** Aborted at the deadline, or when the worker stops and its bound is over. */
   readonly signal: AbortSignal;
   readonly queue: string;
-  /** Hides the messages of this call for `durationMs` from now; heartbeats do so by themselves while the handler runs. */
+  /** Hides the messages of this call for `durationMs` from now; heartbeats do so on their own while the handler runs. */
   extendVisibility(durationMs: number): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What becomes of a received message, as the handler's return value says.
+ * What happens to a received message, as the handler's return value says.
  *
  * Every further receive counts towards the DLQ (3 receives), after `release` as after `leave`: work that has to be tried
  * again is a row with a due time, and its message is acknowledged.

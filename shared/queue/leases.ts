@@ -63,7 +63,7 @@ export class Leases {
     this.#heartbeat ??= setInterval(() => this.#extendDue(), Math.max(20, this.#options.heartbeatIntervalMs / 4));
   }
 
-  /** Ends the heartbeats; what is held runs out by itself. */
+  /** Ends the heartbeats; what is held runs out on its own. */
   close(): void {
     clearInterval(this.#heartbeat);
     this.#heartbeat = undefined;

@@ -38,7 +38,7 @@ async function freshSender(queue: QueueId = 'landing') {
   return createSender({ client: fauxqs.sqs, queueUrl: queues[queue].url, fifo, messages });
 }
 
-/** Bodies' texts as they stand in the queue. */
+/** Bodies' texts as they are in the queue. */
 function standing(queue: string): string[] {
   const found = fauxqs.server.inspectQueue(`s${prefixes}-${queue}`)?.messages;
   return [...(found?.ready ?? []), ...(found?.delayed ?? [])].map(

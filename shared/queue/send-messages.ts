@@ -38,7 +38,7 @@ export interface Sender<Message> {
   flush(): Promise<void>;
 }
 
-/** The types a queue carries, or `'raw'`: bodies are sent as they stand, e.g. from a DLQ back to its queue. */
+/** The types a queue carries, or `'raw'`: bodies are sent as they are, e.g. from a DLQ back to its queue. */
 type SenderMessages = readonly MessageDefinition[] | 'raw';
 
 type SenderMessage<Messages extends SenderMessages> = Messages extends readonly MessageDefinition[]

@@ -65,7 +65,7 @@ function countRequests(client: SQSClient, metrics: QueueMetrics): void {
       metrics.sqsRequests.inc({ queue: QueueUrl?.split('/').at(-1) ?? '', operation });
       return next(args);
     },
-    // Low priority in the finalize step stands behind the SDK's retry middleware, so that repeats are seen too.
+    // Low priority in the finalize step is behind the SDK's retry middleware, so that repeats are seen too.
     { step: 'finalizeRequest', priority: 'low', name: 'countSqsRequests' },
   );
 }

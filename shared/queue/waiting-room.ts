@@ -8,7 +8,7 @@
  * 4. A tenant runs at most `tenantLimit` at once as long as there is room to look past its messages for others'. They wait here,
  *    held and extended, because putting one back would spend one of its 3 receives. When the queue is full of them there is
  *    nothing to look past any more, and they start: idle slots would only slow the queue in which the others stand.
- * 5. Urgent messages start first. For that, more is received than there are slots: what stands in the queue behind a flood cannot be seen.
+ * 5. Urgent messages start first. For that, more is received than there are slots: what is in the queue behind a flood cannot be seen.
  */
 const LINGER_MS = 5;
 

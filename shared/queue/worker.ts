@@ -2,7 +2,7 @@
  * Handles the messages of one queue: typed, in slots, with leases, order within FIFO groups, and a stop that is bounded.
  *
  * 1. A message is acknowledged only after its handler returned `acknowledge`, i.e. after what it caused is committed.
- * 2. Slots, not batches: polling goes on while any slot is free, however slow the other messages are.
+ * 2. Slots, not batches: polling continues while any slot is free, however slow the other messages are.
  * 3. A message that no schema accepts is never deleted and never run. It is left, visible again after 1 s, and so reaches the DLQ
  *    after 3 receives. It has no place in its FIFO group: no retry would make it valid, and its group must not end in the DLQ with
  *    it.
@@ -26,7 +26,7 @@ import {
 import { endsWithin } from '#shared/runtime/within.ts';
 
 const INVALID_VISIBLE_AGAIN_MS = 1_000;
-/** Longer without a poll is no back-off and no slow request any more. */
+/** Longer without a poll is neither a back-off nor a slow request. */
 const POLL_SLACK_MS = 45_000;
 
 export interface Worker {
@@ -152,7 +152,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   isLive(): { ok: boolean; lastPollAgeMs: number } {
     const { deadlineMs, visibilityTimeoutMs } = this.#options;
     const ok = this.#pollers.every(({ idleMs, isWaitingForRoom }) => {
-      // Full slots are no silence, unless handlers have outlived their deadline by far.
+      // Full slots are not a silence, unless handlers have outlived their deadline by far.
       return idleMs <= POLL_SLACK_MS + (isWaitingForRoom ? deadlineMs + visibilityTimeoutMs : 0);
     });
     return { ok: ok || this.#isPaused || this.#stopped !== undefined, lastPollAgeMs: this.#lastPollAgeMs() };

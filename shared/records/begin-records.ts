@@ -45,7 +45,7 @@ export function recordKey({ jobId, line }: RecordId): string {
 }
 
 /**
- * Beside a join with the same records: PostgreSQL then finds rows of `r` by their key, where it would read a month of some thousand
+ * Next to a join with the same records: PostgreSQL then finds rows of `r` by their key, where it would read a month of some thousand
  * records whole at every statement.
  */
 export function amongRecords(sql: Sql, records: readonly RecordId[]) {

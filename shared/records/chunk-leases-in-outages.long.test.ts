@@ -1,4 +1,4 @@
-/** Leases of chunks that run out because the database is away: they cost no try of any record. */
+/** Leases of chunks that run out because the database is down: they cost no try of any record. */
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -30,7 +30,7 @@ const states = () =>
 const NO_SECOND_TRY = { maxSweeps: 0 };
 const chunkRows = () => bed.sql`SELECT epoch, lease_until FROM record_chunks`;
 
-/** The database is away from the first call on until the lease has run out; the call is answered as `play` says. */
+/** The database is down from the first call on until the lease has run out; the call is answered as `play` says. */
 async function runThroughOutage(calls: readonly string[], play: (isLost: Promise<void>) => Promise<unknown>) {
   const { chunks } = await bed.seed({ records: 3, calls, retry: NO_SECOND_TRY });
   const runner = bed.startRunner({ sql: cutSql, leaseMs: 3_000 });

@@ -95,7 +95,7 @@ function readReplies(text: string | null): ClaimedRecord['replies'] {
   return text === null ? null : (parseExactJson(text) as ClaimedRecord['replies']);
 }
 
-/** Whether the records of job `j` may be carried now. */
+/** Whether the records of job `j` may be processed now. */
 export function isCarried(sql: Sql) {
   return sql`(j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_kind = 'call' AND j.open_records IS NOT NULL)`;
 }

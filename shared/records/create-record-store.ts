@@ -14,13 +14,13 @@ import { countInserted, discardAccepted, discardAll, findLineBefore, insertRecor
 import { openRecords, type WokenChunk } from './open-records.ts';
 import { findResults, summariseRecords } from './summarise-records.ts';
 
-/** Chunks of one job that stand in the queue at once: enough to keep a few workers busy, few enough to leave room for other jobs. */
+/** Chunks of one job that are in the queue at once: enough to keep a few workers busy, few enough to leave room for other jobs. */
 export const CHUNK_WINDOW = 8;
 
 export interface RecordStoreOptions {
   readonly sql: Sql;
   readonly job: { readonly id: string; readonly epoch: number };
-  /** Chunks of one job that stand in the queue at once. */
+  /** Chunks of one job that are in the queue at once. */
   readonly window: number;
   readonly leaseMs: number;
   /** After the commit; a wake-up that is not sent costs time only. */

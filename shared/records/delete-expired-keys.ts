@@ -3,7 +3,7 @@
  *
  * 1. Keys go in bounded statements, so that none holds many rows for long; what is left when the signal fires goes the next time.
  * 2. A key whose record is still there, because its month is not over yet, may go as well: only a row sent again after all that time would
- *    be carried once more.
+ *    be processed once more.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { literalLimit } from '#shared/db/literal-limit.ts';

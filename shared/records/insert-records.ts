@@ -3,7 +3,7 @@
  *
  * 1. A record is unique by job and line: rows that are there already change nothing, so a parse that begins again doubles nothing.
  * 2. A record and its chunk come in one statement. No chunk is claimed before the job's records are opened.
- * 3. A business key stands for one record of a tenant's route. A row whose key another record holds, which was carried or still may be, is
+ * 3. A business key stands for one record of a tenant's route. A row whose key another record holds, which was processed or still may be, is
  *    a duplicate; a key whose record failed permanently, or was not done when its job ended, passes on to the newer row, unless a call of it is
  *    in doubt.
  * 4. Only the holder of the job's epoch changes anything.

@@ -3,8 +3,8 @@
  *
  * 1. The code names the step that failed, whatever the reason; cause and message say the reason. Nobody downstream has to know which
  *    faults a step can have.
- * 2. A failure is taken up again at the same call while sweeps are left, unless the partner's mapping calls it final.
- * 3. What may have been done is never taken up again by itself.
+ * 2. A failure is retried at the same call while sweeps are left, unless the partner's mapping calls it final.
+ * 3. What may have been done is never taken up again on its own.
  */
 
 import { type RetryPolicy, retryDelayMs } from '#shared/definitions/routes/retry-delay.ts';

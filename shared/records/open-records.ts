@@ -1,11 +1,11 @@
 /**
- * Opening: the records of a job may be carried from now on.
+ * Opening: the records of a job may be processed from now on.
  *
  * 1. `open_records` counts those that have not ended; it is counted again only while it is null: before the first time, and after an
  *    operator reopened a job that was ended with records in the middle. Whoever settles a chunk counts it down.
  * 2. Records that no chunk carries, because their chunks went with a cancelled job, get new ones first.
- * 3. A row whose business key went to a newer row, while its job was ended, is a duplicate of that one and is not carried any more.
- * 4. A few chunks of one job stand in the queue at once; each that is done lets in the next.
+ * 3. A row whose business key went to a newer row, while its job was ended, is a duplicate of that one and is not processed any more.
+ * 4. A few chunks of one job are in the queue at once; each that is done lets in the next.
  *
  * In:  a claimed job at its record steps. Out: how many records are open, and the chunks to be woken.
  * Events: none; the outcome of the step follows.
@@ -19,7 +19,7 @@ import { CHUNK_RECORDS } from './claim-chunks.ts';
 export interface OpenRecords {
   readonly jobId: string;
   readonly epoch: number;
-  /** Chunks of the job that may stand in the queue at once. */
+  /** Chunks of the job that may be in the queue at once. */
   readonly window: number;
 }
 

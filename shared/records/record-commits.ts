@@ -4,7 +4,7 @@
  * 1. Two wake-ups of one chunk in one group: the first gets the claim, the other nothing.
  * 2. What is absent from an answer is stale. After a lost reply it may be our own that was committed: outcomes are looked for then; of what was
  *    settled, whoever claims the chunk next goes by the rows.
- * 3. Wake-ups are sent after the commit, beside the next group, and never fail it.
+ * 3. Wake-ups are sent after the commit, next to the next group, and never fail it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -25,7 +25,7 @@ export interface RecordCommitsOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow?: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
   readonly metrics: Pick<JobMetrics, 'groupSize' | 'wakeUpsUnsent'>;
@@ -41,7 +41,7 @@ export type RecordStored =
 
 export interface SettleTraced extends SettleChunk {
   readonly jobId: string;
-  /** As the chunk's own wake-up carried it: those of the job's further chunks, and of the job, carry it on, so that they stand side by side. */
+  /** As the chunk's own wake-up carried it: those of the job's further chunks, and of the job, carry it on, so that they are side by side. */
   readonly traceparent: string | undefined;
 }
 
@@ -89,7 +89,7 @@ export class RecordCommits {
     this.#settlements = grouped('settle-chunks', MOST_CLAIMS, (chunks) => this.#settleChunks(chunks));
   }
 
-  /** Undefined: a live lease, done, not due, or its job does not stand at its record steps. */
+  /** Undefined: a live lease, done, not due, or its job does not be at its record steps. */
   claimChunk(chunkId: string): Promise<Claim<ClaimedChunk>> {
     return this.#claims.add(chunkId);
   }

@@ -4,7 +4,7 @@
  * 1. A job that has ended goes back to its record steps as the next generation; one that is still at them takes the records up as it is. Steps
  *    after the records run again: what they do carries the same idempotency keys.
  * 2. Records in a chunk are left alone: a worker is at them. So are those whose business key a newer row holds. A key that stays is
- *    written again, so that a parse beside this statement sees that it was kept (`insert-records.ts`).
+ *    written again, so that a parse next to this statement sees that it was kept (`insert-records.ts`).
  * 3. `AMBIGUOUS` records are taken only when the operator names that state: the call may have been made.
  * 4. The key of the calls stays, unless the operator says `asNew`.
  * 5. With a rate, the records become due one after the other.
@@ -41,7 +41,7 @@ export interface ReopenRecords extends RecordFilter {
   readonly scope?: SetScope | undefined;
 }
 
-/** How many records an operator's word would take up now. */
+/** How many records an operator's decision would take up now. */
 export async function countReopenable(sql: Sql, filter: RecordFilter): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     SELECT count(*)::int AS count FROM jobs j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at

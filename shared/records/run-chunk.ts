@@ -2,7 +2,7 @@
  * Carries the records of one claimed chunk, side by side as far as their partners take them.
  *
  * 1. A record is begun while the chunk may: the lease holds, the worker does not stop, no record met a wait, and `BEGIN_FOR_MS` are not
- *    over. What was begun ends by itself; what was not stays for the next claim.
+ *    over. What was begun ends on its own; what was not stays for the next claim.
  * 2. The chunk is settled once no record is under way: done when each has an outcome, else given back with the delay of the wait.
  * 3. Nothing is settled under a lease that somebody took over, nor when an outcome could not be stored: the lease runs out, and the rows say what
  *    is next. One that ran out in an outage of the database is settled at its epoch.

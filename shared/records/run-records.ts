@@ -31,7 +31,7 @@ export interface RecordRunnerOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow?: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
   readonly metrics: RecordMetrics;
@@ -46,7 +46,7 @@ export interface RecordRunnerOptions {
 export interface RecordRunner {
   start(): void;
   /**
-   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is away for
+   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is down for
    * longer than a while.
    */
   handle(chunkId: string, stop: AbortSignal, message?: WakeUpMessage): Promise<Disposition>;

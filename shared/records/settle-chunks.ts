@@ -8,7 +8,7 @@
  * 3. A chunk with records left is given back, to come again after its delay.
  * 4. Locks go from job to chunk, here as in cancelling.
  *
- * Out: what became of each chunk (absent: stale, or settled before), chunks and jobs to wake. Events: `records.settled` (audit only).
+ * Out: what happened to each chunk (absent: stale, or settled before), chunks and jobs to wake. Events: `records.settled` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
@@ -29,7 +29,7 @@ export interface SettleChunk {
 
 export interface SettleOptions {
   readonly actor: string;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly window?: number;
 }
 

@@ -24,7 +24,7 @@ export type RecordMove =
   | { readonly type: 'ambiguous' }
   /** Nothing was sent: the try is not counted, and the chunk comes again. */
   | { readonly type: 'wait' }
-  /** As `wait`, but the record leaves the chunk and comes again by itself. */
+  /** As `wait`, but the record leaves the chunk and comes again on its own. */
   | { readonly type: 'postponed'; readonly delayMs: number };
 
 export interface RecordOutcome extends RecordAt {

@@ -1,4 +1,4 @@
-/** What became of a job's records: counted, and row by row. */
+/** What happened to a job's records: counted, and row by row. */
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import type { RecordResult, RecordSummary } from '#shared/steps/record-store.ts';
 
@@ -33,9 +33,9 @@ export async function summariseByErrors(sql: Sql, jobId: string): Promise<Record
 }
 
 /**
- * Of a job whose records are being carried: `parse` said how many there are, `open_records` says how many have not ended, and what ended in chunks that
+ * Of a job whose records are being processed: `parse` said how many there are, `open_records` says how many have not ended, and what ended in chunks that
  * are not settled is counted there. Such a chunk was claimed, so it is leased, woken, or has its time. The rest was successful. Undefined: they are
- * not being carried, or their number is not known.
+ * not being processed, or their number is not known.
  */
 async function summariseCarried(sql: Sql, jobId: string): Promise<RecordSummary | undefined> {
   const [job] = await sql<(Carried & { errors: readonly (Count & { isDue: boolean })[] })[]>`

@@ -3,7 +3,7 @@
  *
  * 1. Only records of a job that is at its record steps are gathered. When the job was ended meanwhile, the record loses its time and waits with its
  *    job: whoever reopens the job takes it up.
- * 2. Tries are kept: a sweep goes on counting where the last one ended.
+ * 2. Tries are kept: a sweep continues counting where the last one ended.
  * 3. The job is held while its chunks are made, so that none is made for a job that is being ended; one that is held by another statement is
  *    left to the next sweep.
  *

@@ -16,7 +16,7 @@ export interface WakeChunks {
   /** Most wake-ups of one reason. */
   readonly limit: number;
   readonly missing: number;
-  /** Chunks of one job that may stand in the queue, or be carried, at once. */
+  /** Chunks of one job that may be in the queue, or be processed, at once. */
   readonly window: number;
   /** A wake-up younger than this is never taken for lost. */
   readonly graceMs: number;
@@ -86,7 +86,7 @@ async function wakeSet(sql: Sql, chosen: readonly ChosenRow[]): Promise<WokenChu
     RETURNING c.id, c.tenant_id AS "tenantId", c.job_id AS "jobId", n.queue, c.wakes AS wake`;
 }
 
-/** How many chunks have a wake-up that should still stand in `queue`, and how many are being carried. */
+/** How many chunks have a wake-up that should still be in `queue`, and how many are being processed. */
 export async function countStandingChunks(sql: Sql, queue: StepQueue): Promise<{ standing: number; running: number }> {
   const [row] = await sql<{ standing: number; running: number }[]>`
     SELECT count(*) FILTER (WHERE c.woken_at IS NOT NULL AND c.lease_until IS NULL)::int AS standing,

@@ -12,7 +12,7 @@ export interface SocketPlace {
 export interface ConnectSocketOptions {
   readonly guard: AddressGuard;
   readonly signal: AbortSignal;
-  /** Who reads into a buffer of its own gets no `data` events. */
+  /** Who reads into its own buffer gets no `data` events. */
   readonly onread?: OnReadOpts | undefined;
 }
 

@@ -51,7 +51,7 @@ export interface RemoteConnection {
   /** From `offset` to the end that the file has while it is read. `sizeBytes`, as `stat` told it, spares a server needless requests. */
   read(path: string, offset?: number, sizeBytes?: number): AsyncIterable<Uint8Array>;
   /**
-   * At 0 the file is made or emptied; further on it goes on with a file that has exactly `offset` bytes. Resolves to the bytes written.
+   * At 0 the file is made or emptied; further on it continues with a file that has exactly `offset` bytes. Resolves to the bytes written.
    * `sizeBytes`: of `body`, where it is known; some servers take nothing else.
    */
   write(path: string, body: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<number>;
@@ -88,11 +88,11 @@ export interface StagedFile {
 }
 
 export interface RemoteStaging {
-  /** Goes on where an earlier try ended. `read`: the bytes from there on. Resolves once the server has all of them, unseen, and checked. */
+  /** Continues where an earlier try ended. `read`: the bytes from there on. Resolves once the server has all of them, unseen, and checked. */
   stage(path: string, file: StagedFile, read: (offset: number) => AsyncIterable<Uint8Array>): Promise<void>;
   /** Shows what was staged, whole. Without `overwrite` an existing file is `REMOTE_EXISTS`. */
   show(path: string, file: StagedFile, options?: { readonly overwrite?: boolean }): Promise<void>;
-  /** What became of `show`: `gone` where neither what was staged is there nor a file that was shown with this key. */
+  /** What happened to `show`: `gone` where neither what was staged is there nor a file that was shown with this key. */
   find(path: string, file: StagedFile): Promise<'shown' | 'staged' | 'gone'>;
 }
 

@@ -4,7 +4,7 @@
  * `leaseSlot`:    a slot, or why there is none now. Refused while the breaker is open for these credentials.
  * `renewSlots`:   the tokens that still hold theirs.
  * `freeSlot`.
- * `noteConnected`, `noteFailed`: what came of connecting. Wrong credentials open the breaker; a server that takes no more connections
+ * `noteConnected`, `noteFailed`: what happened to connecting. Wrong credentials open the breaker; a server that takes no more connections
  *                 halves what is leased for a while. Events: `remote.failed` when the reason is a new one, `remote.recovered`.
  * `noteAnnounced`: a host key that the server will change to, and that is not pinned. Event: `remote.key-announced`, once a day.
  * `noteLegacy`:   what a connection uses of the remote's `legacyAlgorithms`. Event: `remote.legacy-algorithm`, once a day.

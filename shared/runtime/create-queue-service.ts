@@ -3,7 +3,7 @@
  * together. What it does with a message is the `handling` that `open` gives.
  *
  * 1. Stopping: no more receives; handlers get the drain time; then what `open` made is stopped; only then do the connections close.
- * 2. While the database is away no more is received than the slots hold: each receive would count towards the DLQ for nothing. What fails for
+ * 2. While the database is down no more is received than the slots hold: each receive would count towards the DLQ for nothing. What fails for
  *    it pauses the receives; what waits for it keeps its slot.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -66,7 +66,7 @@ export interface OpenedService<Messages extends WorkerMessages> {
 
 export interface QueueServiceOptions<Messages extends WorkerMessages> {
   readonly name: string;
-  /** Handled alike, each with slots of its own: none waits for another. */
+  /** Handled alike, each with its own slots: none waits for another. */
   readonly queues: readonly ConsumedQueue[];
   /** What the queues carry. */
   readonly messages: Messages;
@@ -74,7 +74,7 @@ export interface QueueServiceOptions<Messages extends WorkerMessages> {
   /** Watched, and destroyed at the end. */
   readonly s3?: readonly S3Connection[];
   readonly open: (parts: QueueServiceParts) => OpenedService<Messages>;
-  /** Another queue that the service consumes, with a handler and slots of its own. */
+  /** Another queue that the service consumes, with a handler and its own slots. */
   readonly besides?: SecondQueue;
 }
 

@@ -3,7 +3,7 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 
 export type { Logger };
 
-/** Paths that never reach a log, wherever they stand in a logged object (two levels deep). */
+/** Paths that never reach a log, wherever they are in a logged object (two levels deep). */
 const SECRET_FIELDS = [
   'password',
   'secret',

@@ -1,5 +1,5 @@
 /**
- * Stops a worker from receiving while a dependency is away: each receive counts towards the DLQ, and during an outage every one is
+ * Stops a worker from receiving while a dependency is down: each receive counts towards the DLQ, and during an outage every one is
  * spent for nothing.
  *
  * 1. Paused at the first reported outage, resumed by the first probe that succeeds; probes back off up to 5 s.
@@ -19,7 +19,7 @@ export interface OutageGuard {
 
 export interface OutageGuardOptions {
   readonly workers: () => readonly Pick<Worker, 'pause' | 'resume'>[];
-  /** Resolves when the dependency works; bounded by itself. */
+  /** Resolves when the dependency works; bounded on its own. */
   readonly probe: () => Promise<unknown>;
   readonly logger: Logger;
   readonly random?: () => number;

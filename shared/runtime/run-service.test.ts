@@ -19,7 +19,7 @@ interface Program {
   port(): Promise<number>;
 }
 
-/** A service of its own process, made of these method bodies. */
+/** Its own service process, made of these method bodies. */
 function runProgram(
   body: { start?: string; stop?: string; liveness?: string; readiness?: string },
   env: Record<string, string> = {},

@@ -19,7 +19,7 @@ export interface Service {
   stop(): Promise<void>;
   /** False: the process is beyond recovery and is to be killed. */
   liveness(): Health;
-  /** False: a dependency is away. */
+  /** False: a dependency is down. */
   readiness(): Health | Promise<Health>;
 }
 

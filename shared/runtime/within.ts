@@ -25,7 +25,7 @@ export function endsWithin(done: Promise<unknown>, timeoutMs: number): Promise<b
   );
 }
 
-/** Rejects with the signal's reason as soon as that aborts; the work goes on for others, and its late failure is ignored. */
+/** Rejects with the signal's reason as soon as that aborts; the work continues for others, and its late failure is ignored. */
 export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

@@ -1,4 +1,4 @@
-/** Calls of partners for a whole file: what they are told of it, and what becomes of a step whose call did not succeed. */
+/** Calls of partners for a whole file: what they are told of it, and what happens to a step whose call did not succeed. */
 import type { ErrorCode } from '#shared/errors.ts';
 import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import type { TemplateValues } from '#shared/partners/request-template.ts';

@@ -42,17 +42,17 @@ export interface RecordResult {
 export interface RecordStore {
   /** The last line that is there before the last `rows` rows; 0 when there is none. */
   findLineBefore(rows: number): Promise<number>;
-  /** Counts of the records that are there, for a parse that goes on. */
+  /** Counts of the records that are there, for a parse that continues. */
   count(): Promise<InsertedRecords>;
   /** Lines that are there already change nothing and are not counted. */
   insert(records: readonly NewRecord[]): Promise<InsertedRecords>;
   /** Removes what was accepted of a file that is refused as a whole; the rejected rows stay. */
   discardAccepted(): Promise<void>;
-  /** Removes all rows of a file that was read wrong, before the records are carried. */
+  /** Removes all rows of a file that was read wrong, before the records are processed. */
   discardAll(): Promise<void>;
-  /** Whether an operator let the job go on that was held. */
+  /** Whether an operator let the job continue that was held. */
   isReleased(): Promise<boolean>;
-  /** Lets the records be carried, and says how many have not ended; repeating it changes nothing. */
+  /** Lets the records be processed, and says how many have not ended; repeating it changes nothing. */
   open(): Promise<{ readonly openRecords: number; readonly isPaused: boolean }>;
   summarise(): Promise<RecordSummary>;
   /** Up to `limit` records after a line, in order. */

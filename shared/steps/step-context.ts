@@ -90,7 +90,7 @@ export interface StepContext<Options> {
     readonly kind: string;
     readonly attempt: number;
     readonly isFirstTry: boolean;
-    /** The step held the job, and an operator let it go on. */
+    /** The step held the job, and an operator let it continue. */
     readonly isReleased: boolean;
     /** What an earlier try of the step waited with. */
     readonly held?: Readonly<Record<string, unknown>> | undefined;
@@ -110,7 +110,7 @@ export interface StepContext<Options> {
   readonly useStore?: UseStore | undefined;
   /** Targets outside, of the tenant; none are known without it. */
   readonly targets?: StepTargets | undefined;
-  /** Of a record route: how its records stand in the file, what becomes of the job by them, and where they are kept. */
+  /** Of a record route: how its records are laid out in the file, what happens to the job by them, and where they are kept. */
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }
     | undefined;

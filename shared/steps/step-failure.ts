@@ -12,7 +12,7 @@ export function retry(code: ErrorCode, cause: ErrorCode, message: string): StepO
   return { type: 'retry', code, cause, message };
 }
 
-/** Runs a step's work; refusals of the store become outcomes of `code`, anything else is a bug and goes on as thrown. */
+/** Runs a step's work; refusals of the store become outcomes of `code`, anything else is a bug and continues as thrown. */
 export async function withStoreFailures(code: ErrorCode, work: () => Promise<StepOutcome>): Promise<StepOutcome> {
   try {
     return await work();

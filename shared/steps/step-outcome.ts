@@ -18,7 +18,7 @@ export type StepOutcome =
       /** Where the job's bytes are from now on, when this step made a new object (stage, transform). */
       readonly object?: ObjectLocation;
     }
-  /** Its condition does not hold: the job goes on without it. */
+  /** Its condition does not hold: the job continues without it. */
   | { readonly type: 'skipped' }
   /** Counts an attempt; without `afterMs` the route's retry policy gives the delay. */
   | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)

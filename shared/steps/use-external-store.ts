@@ -1,7 +1,7 @@
 /**
- * What a step does at an external store, and what becomes of the step when that store cannot be used.
+ * What a step does at an external store, and what happens to the step when that store cannot be used.
  *
- * 1. A store that is away or refuses is tried again: its owner may have changed something by then. The message names it, and holds
+ * 1. A store that is down or refuses is tried again: its owner may have changed something by then. The message names it, and holds
  *    nothing that it said.
  */
 import { type ErrorCode, LongshoreError } from '#shared/errors.ts';

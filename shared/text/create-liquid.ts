@@ -50,7 +50,7 @@ export function createLiquid({
   return engine;
 }
 
-/** As Liquid's own, of which many may stand in one tag: nothing else looks at the time between them. */
+/** As Liquid's own, of which many may be in one tag: nothing else looks at the time between them. */
 function contains(value: unknown, sought: unknown, context: Context): boolean {
   if (Array.isArray(value)) return value.includes(sought);
   if (typeof value !== 'string') return false;

@@ -1,5 +1,5 @@
 /**
- * Transfers that nobody goes on with: their job or file has ended, was cancelled, or was failed while its worker was away.
+ * Transfers that nobody continues with: their job or file has ended, was cancelled, or was failed while its worker was away.
  *
  * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins again. A claim lasts for
  *                 `claimMs`, at an external store longer the longer it is not reached, up to an hour; rows locked by another

@@ -161,7 +161,7 @@ describe('a transfer', () => {
     await log.progress({ parts: [], bytesDone: 30, bytesPerSecond: 7 });
     const view = { plan: 'unknown-length', bytesDone: 30, bytesTotal: null, bytesPerSecond: 7, secondsLeft: null };
     expect(await findTransfers(sql, job.id)).toMatchObject([view]);
-    // It is no progress: its takeover is an attempt.
+    // It is not progress: its takeover is an attempt.
     const taken = await takeOver();
     expect(taken.stepAttempts).toBe(2);
     expect(await logOf(taken).begin(stream)).toMatchObject({

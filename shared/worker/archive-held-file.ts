@@ -75,7 +75,7 @@ export async function archiveHeldFile(parts: ArchiveParts, { file, askedAtMs, st
   }
 }
 
-/** Undefined under a lost lease: whoever took over stores what comes of it. */
+/** Undefined under a lost lease: whoever took over stores what happens to it. */
 function outcomeOf(
   file: ClosedFile,
   end: AbortableEnd<ArchivedObject>,

@@ -4,7 +4,7 @@
  * 1. They take the parent's slot, one after the other; more run side by side as long as the worker has spares. Nothing waits for a spare, so
  *    branches of branches cannot wait for each other.
  * 2. One that has not begun in time is given back, for any worker, without an attempt counted.
- * 3. The parent waits for them as long as its step may take at most; those that go on then wake it as any branch does.
+ * 3. The parent waits for them as long as its step may take at most; those that continue then wake it as any branch does.
  * 4. Those that have no row yet get it before their parent waits no longer: whoever has the parent next finds them.
  * 5. The slot is held until the last of them has left this worker's hands.
  */
@@ -45,7 +45,7 @@ interface BranchStart {
 }
 
 export interface BranchesInHand {
-  /** Resolves to what became of those that ended here; the others have another end, or go on. */
+  /** Resolves to what happened to those that ended here; the others have another end, or continue. */
   run(
     parent: TryRequest,
     branches: readonly BranchInHand[],

@@ -3,8 +3,8 @@
  *
  * 1. New branches whose first step this worker takes begin in its hands (`branches-in-hand.ts`); the others wait for their wake-up.
  * 2. At the first try of the step there are none yet: those that begin here need no row for it (`unwritten-branch.ts`). Another route does,
- *    since the next try goes on with the version that was begun.
- * 3. Where all of them ended here, nobody asks the database what became of them; otherwise it is asked again.
+ *    since the next try continues with the version that was begun.
+ * 3. Where all of them ended here, nobody asks the database what happened to them; otherwise it is asked again.
  */
 import pLimit from 'p-limit';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -176,7 +176,7 @@ export function createJobBranches(options: JobBranchesOptions) {
           isWaiting,
         ),
       async run(name) {
-        // Whatever the route is now, one that was started goes on.
+        // Whatever the route is now, one that was started continues.
         const there = (await ask([])).branches;
         if (there.length > 0) return there;
         if (job.depth >= MOST_LEVELS)

@@ -4,7 +4,7 @@
  * 1. Two messages about one job in one group: the first gets the claim, the other nothing.
  * 2. `askedAtMs` is the monotonic time before the statement was sent: a lease that it gave ends no earlier than that plus its length.
  * 3. An outcome absent from the answer is stale. One that was committed and whose reply was lost is answered to its repeat.
- * 4. Wake-ups are sent after the commit, beside the next group, and never fail an outcome.
+ * 4. Wake-ups are sent after the commit, next to the next group, and never fail an outcome.
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -34,7 +34,7 @@ export interface JobCommitsOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
@@ -61,10 +61,10 @@ export type OutcomeStored =
   | { readonly type: 'refused'; readonly error: unknown };
 
 /**
- * How long claims and outcomes are repeated over a database that is away.
+ * How long claims and outcomes are repeated over a database that is down.
  *
- * A claim that was given up can still be committed when the server goes on, and costs the job an attempt that nobody made; its repeat has the
- * same token and gets it. What was done is worth keeping longer than its lease: as long as the database is away nobody else can claim the job,
+ * A claim that was given up can still be committed when the server continues, and costs the job an attempt that nobody made; its repeat has the
+ * same token and gets it. What was done is worth keeping longer than its lease: as long as the database is down nobody else can claim the job,
  * and once somebody has, the epoch says so.
  */
 export const REPEAT_FOR_MS = 600_000;

@@ -38,7 +38,7 @@ export interface Lease {
   readonly signal: AbortSignal;
   /** The work is done and its outcome on the way to the database. */
   settle(): void;
-  /** A statement that was asked at `askedAtMs` gave the lease again: work goes on. */
+  /** A statement that was asked at `askedAtMs` gave the lease again: work continues. */
   extend(askedAtMs: number): void;
   /** The work is over; idempotent. */
   release(): void;

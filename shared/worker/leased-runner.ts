@@ -1,5 +1,5 @@
 /**
- * What every engine does with a wake-up: claims its row, works on it under the lease, and says what becomes of the message.
+ * What every engine does with a wake-up: claims its row, works on it under the lease, and says what happens to the message.
  *
  * 1. The message is acknowledged once the row left this worker's hands, or when there is nothing to do: a live lease, a row that ended or is
  *    not due. Waiting and retrying hold no message.
@@ -47,7 +47,7 @@ export interface LeasedWork<Row> {
   readonly spanName: string;
   /** Undefined: there is nothing to do. */
   readonly claim: (id: string) => Promise<Claim<Row>>;
-  /** In place of a lease of its own. */
+  /** In place of its own lease. */
   readonly lease?: Lease | undefined;
   readonly fileIdOf: (row: Row) => string;
   /** For every log line and span of this row. */
@@ -59,7 +59,7 @@ export interface WorkAt extends WakeUp {
   readonly askedAtMs: number;
   readonly span: Span;
   readonly logger: Logger;
-  /** Holds the lease while `work` goes on. */
+  /** Holds the lease while `work` continues. */
   readonly underLease: <Result>(work: (lease: Lease) => Promise<Result>) => Promise<Result>;
 }
 
@@ -85,7 +85,7 @@ export function createLeasedRunner(options: LeasedRunnerOptions): LeasedRunner {
   const { sql, leaseMs, metrics, tracing, logger, now } = options;
   const keeper = new LeaseKeeper({
     leaseMs,
-    // Two tries without an answer fit into what is left of a lease when its renewal begins: by the second, the database is away.
+    // Two tries without an answer fit into what is left of a lease when its renewal begins: by the second, the database is down.
     renew: (held) =>
       repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 6, forMs: 0, now }),
     onLost: (kind) => metrics.leasesLost.inc({ kind }),

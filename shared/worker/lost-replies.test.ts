@@ -1,4 +1,4 @@
-/** Statements that were committed and whose replies never came: their repeats go on with what was stored, and no attempt is spent. */
+/** Statements that were committed and whose replies never came: their repeats continue with what was stored, and no attempt is spent. */
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -1,9 +1,9 @@
 /**
  * Where a job is while a worker runs its steps, and where it goes after each outcome. Pure: time and randomness are arguments.
  *
- * 1. `retry` goes on only while attempts remain; a crash was counted by the claim already.
+ * 1. `retry` continues only while attempts remain; a crash was counted by the claim already.
  * 2. `wait` counts nothing. `ambiguous` is never repeated: an operator decides.
- * 3. A job goes on only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
+ * 3. A job continues only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
  */
 import { createHash } from 'node:crypto';
 import type { Lane } from '#shared/definitions/lanes.ts';
@@ -25,7 +25,7 @@ export interface JobPosition {
   /** Over all generations. */
   readonly tries: number;
   readonly object: ObjectLocation;
-  /** An operator let the job go on from this step, at which it was held. */
+  /** An operator let the job continue from this step, at which it was held. */
   readonly isReleased: boolean;
   readonly held?: JobPosition['outputs'][string] | undefined;
   /** By step kind, the latest of a kind. */
@@ -46,7 +46,7 @@ export function claimedPosition(job: ClaimedJob): JobPosition {
   };
 }
 
-/** After a step that succeeded or was skipped, when the job goes on. */
+/** After a step that succeeded or was skipped, when the job continues. */
 export function nextPosition(
   position: JobPosition,
   done: Extract<StepOutcome, { type: 'succeeded' | 'skipped' }>,

@@ -49,7 +49,7 @@ export interface JobRunnerOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  /** Wake-ups of one tenant that may stand in one queue; 1,000 when absent. */
+  /** Wake-ups of one tenant that may be in one queue; 1,000 when absent. */
   readonly admissionWindow?: number;
   /** Jobs side by side: as many branches more are run in the hands of their parents' worker. 32 when absent. */
   readonly slots?: number;
@@ -78,7 +78,7 @@ export interface JobRunnerOptions {
 export interface JobRunner {
   start(): void;
   /**
-   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is away for
+   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is down for
    * longer than a while.
    */
   handle(wakeUp: WorkWakeUp, stop: AbortSignal, message?: WakeUpMessage): Promise<Disposition>;

@@ -1,4 +1,4 @@
-/** The portal in a real browser: a file is cut at half, the browser is closed, and another one goes on. */
+/** The portal in a real browser: a file is cut at half, the browser is closed, and another one continues. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,7 +59,7 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
       url: `/api/v1/uploads/${upload.id}`,
       headers: { 'x-api-key': bed.api.keys.acme },
     });
-    // A refusal has no parts either; it is no answer to the question.
+    // A refusal has no parts either; it is not an answer to the question.
     expect(reply.statusCode).toBe(200);
     return reply.json().missing.length;
   }

@@ -30,7 +30,7 @@ export async function startContainers(config: ContainersConfig): Promise<Running
   const started = await Promise.allSettled([
     start(config.LONGSHORE_TEST_POSTGRES_IMAGE, PORTS.postgres, {
       environment: { POSTGRES_PASSWORD: PASSWORD },
-      // Six services with their pools, and what the tests open beside them.
+      // Six services with their pools, and what the tests open next to them.
       command: ['postgres', '-c', 'max_connections=200'],
     }),
     start(config.LONGSHORE_TEST_SQS_IMAGE, PORTS.sqs, {}),

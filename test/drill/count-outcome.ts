@@ -1,5 +1,5 @@
 /**
- * What became of everything that was sent, seen from the home that leads: rows, objects byte for byte, and the partner's ledger.
+ * What happened to everything that was sent, seen from the home that leads: rows, objects byte for byte, and the partner's ledger.
  *
  * 1. Delivered: a file of that key is completed, and the objects that its row names, at the destination and in the archive, have the bytes
  *    that were sent. A file of records has ended, each of its records with an outcome, and its original is in the archive.

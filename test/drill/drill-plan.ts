@@ -1,4 +1,4 @@
-/** What is carried in a drill, and the clocks of its homes. */
+/** What is processed in a drill, and the clocks of its homes. */
 import { definitions, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
 
 export const TENANTS = ['acme', 'globex'] as const;
@@ -23,7 +23,7 @@ export const DRILL_VARIABLES = {
   LONGSHORE_REPLICA_LOOK_MS: '2000',
 };
 
-/** Fails none of the files for reasons of its own: what is missing after a failover fails as missing. */
+/** Fails none of the files for its own reasons: what is missing after a failover fails as missing. */
 const PATIENT = { maxAttempts: 5, firstDelay: '200ms', maxDelay: '1s' };
 /** `api` is what the partner's ledger calls the operation. */
 export const CALLS = [

@@ -1,4 +1,4 @@
-/** One home of the drill as a process of its own, so that it can be killed whole. It does what it is asked over the channel to its parent. */
+/** One home of the drill as its own process, so that it can be killed whole. It does what it is asked over the channel to its parent. */
 import { type StartStackOptions, startStack } from '#local/stack.ts';
 import type { HomeAnswer, HomeQuestion } from './start-home.ts';
 

@@ -19,7 +19,7 @@ export interface SentFile {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly records: readonly string[];
-  /** More than one: a try was cut off, and may have left a version of its own. */
+  /** More than one: a try was cut off, and may have left its own version. */
   tries: number;
   /** Milliseconds since 1970. */
   acknowledgedAt?: number;
@@ -62,7 +62,7 @@ export function createDrillLoad({ name, tenants, rate, large }: DrillLoadOptions
     return client;
   }
 
-  /** A line of its own for each large file, so that small ones do not wait behind it. */
+  /** Its own line for each large file, so that small ones do not wait behind it. */
   async function send(tenant: string, line: string, file: SentFile, body: Buffer): Promise<void> {
     for (; file.tries < MOST_TRIES; await delay(TRY_AGAIN_MS)) {
       file.tries += 1;

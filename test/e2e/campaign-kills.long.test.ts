@@ -1,6 +1,6 @@
 /**
  * A worker dies by `kill -9` at each point of sending a mail: before its intent is stored, after it, in the request, after the reply, and in
- * the commit of what the reply said. Each point has a campaign of its own, whose mails are counted by the mail service.
+ * the commit of what the reply said. Each point has its own campaign, whose mails are counted by the mail service.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';

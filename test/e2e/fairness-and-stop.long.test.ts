@@ -30,7 +30,7 @@ beforeAll(async () => {
     env: {
       all: {
         LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: String(LARGE_BYTES),
-        // A flood stands in the queues for longer than other tests' files; its wake-ups are not lost.
+        // A flood is in the queues for longer than other tests' files; its wake-ups are not lost.
         LONGSHORE_SWEEP_BOUND_MS: '60000',
       },
     },

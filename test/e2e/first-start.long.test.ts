@@ -1,4 +1,4 @@
-/** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home goes on. */
+/** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home continues. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { LOG_QUERIES } from '../../deploy/evidence/log-queries.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 const ACME_FILES = fileURLToPath(new URL('../../examples/acme/files', import.meta.url));
-/** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
+/** What `examples/README.md` says of its files; the two checksums stay next to their statements. */
 const EXAMPLES = [
   ['acme/inbound/attachments/eicar-test-file.txt', 'QUARANTINED'],
   ['acme/inbound/catalogue/products.xml', 'COMPLETED'],
@@ -240,7 +240,7 @@ test('each record of the RFI file ended as the examples say, and the partner saw
   await waitUntil('the terminal counts the records', isPrinted, { timeoutMs: 60_000 });
 
   const ledger = await (await fetch(`${endpoints.partnerSimulator}/_ledger/summary`)).json();
-  // 994 rows were carried: what failed for good at one API was never shown to the next.
+  // 994 rows were processed: what failed for good at one API was never shown to the next.
   expect(ledger).toMatchObject({
     accepted: { validation: 990, assignments: 987, 'coupon-verification': 984 },
     violations: [],

@@ -180,7 +180,7 @@ test('and what was delivered has the bytes that were sent, and the archive their
       sizeBytes,
       checksums: [checksum],
     });
-    // What the store copied by itself without a word of ours in between is read in its largest file alone.
+    // What the store copied on its own without a word of ours in between is read in its largest file alone.
     if (plan === 'server-side' && sizeBytes !== LARGEST) continue;
     expect([fileKey, plan, await hashObject(store, { bucket, key })]).toEqual([fileKey, plan, sha256]);
   }
@@ -200,7 +200,7 @@ interface Delivered {
   readonly archiveKey: string;
 }
 
-/** Two members of gzip in an order of their own, together over the threshold; unpacked they are of no known length. */
+/** Two members of gzip in their own order, together over the threshold; unpacked they are of no known length. */
 function packedFile(): { bytes: Buffer; slices: Slice[]; sha256: string } {
   const contents = [bytes.subarray(0, 40 * MIB), bytes.subarray(40 * MIB)];
   const members = contents.map((content) => gzipSync(content, { level: 0 }));

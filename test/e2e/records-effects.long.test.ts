@@ -1,5 +1,5 @@
 /**
- * Calls that have effects, and replies that are lost: where the partner knows no keys, what may have been done is never done again; where
+ * Calls that have effects, and replies that are lost: where the partner has no keys, what may have been done is never done again; where
  * it does, it is asked again with the same key.
  */
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';

@@ -173,7 +173,7 @@ describe.concurrent('a partner', () => {
       WHERE f.key = ${key} AND a.outcome <> 'succeeded'`;
     expect([...failed]).toEqual([]);
     expect(await seen()).toBe(rows.length * 3);
-    // The test beside this one asks for tokens too, and is given none before its secret is right.
+    // The test next to this one asks for tokens too, and is given none before its secret is right.
     expect((await fleet.partner.setIdentity({})) - issued).toBe(1);
   });
 

@@ -102,7 +102,7 @@ export async function loadRows(sql: Sql, recorded: RecordedVersion, names: Names
   await sql.unsafe(SET_SEQUENCES);
 }
 
-/** New rows go on where the recorded ones end. */
+/** New rows continue where the recorded ones end. */
 const SET_SEQUENCES = `DO $$ DECLARE owned record; BEGIN
   FOR owned IN
     SELECT s.oid::regclass AS sequence, d.refobjid::regclass AS owner, a.attname AS column

@@ -142,7 +142,7 @@ async function record({ sql, stack, partner, put, waitUntil, bucket }: TestFleet
         QueueUrl: fleet.queueUrls[queue].main,
         MaxNumberOfMessages: 10,
         MessageSystemAttributeNames: ['MessageGroupId'],
-        // They come again when the fleet goes on.
+        // They come again when the fleet continues.
         VisibilityTimeout: 30,
       }),
     );

@@ -56,7 +56,7 @@ const SAMPLE_MS = 10_000;
 /** Breakers, back-offs and hidden messages of killed receivers end meanwhile. */
 const SETTLE_TIMEOUT_MS = 300_000;
 const HIDDEN_MESSAGES_MS = 90_000;
-/** What is not at rest yet goes away by itself; what is broken stays. */
+/** What is not at rest yet goes away on its own; what is broken stays. */
 const AT_REST_TRIES = 6;
 const AT_REST_PAUSE_MS = 10_000;
 /** Its ledger keeps every call, so that it can be asked for them. */
@@ -72,7 +72,7 @@ const REDEMPTION_CALLS = [
 type Randoms = [() => number, () => number, () => number];
 
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
-  // Each has numbers of its own: how many requests there are must not decide what is killed.
+  // Each has its own numbers: how many requests there are must not decide what is killed.
   const [forFaults, forLoad, forStore] = [0, 1, 2].map((index) => seededRandom(options.seed + index)) as Randoms;
   const proxy = await startHttpFaultProxy(forStore);
   try {

@@ -18,7 +18,7 @@ export const RECORDS_PER_FILE = 60;
 /** Of the small files; the others are put straight into the landing bucket. */
 export const SFTP_SHARE = 0.3;
 
-/** Programs that may die at any time. The stores are killed by tests of their own, which know what is in flight. */
+/** Programs that may die at any time. The stores are killed by their own tests, which know what is in flight. */
 export const MORTAL = [...SERVICE_NAMES, 'event-bridge', 'sftp', 'postgres'] as const;
 
 export interface StoreWeather {

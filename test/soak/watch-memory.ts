@@ -3,7 +3,7 @@
  *
  * A process that is killed begins again, so growth is the slope within lives: a regression over all samples in which each life has a level of
  * its own. What a life does in its first minutes is warm-up and does not count, nor does its first half: pools and heaps come to their level ever more
- * slowly, a leak goes on as it began.
+ * slowly, a leak continues as it began.
  */
 import { readFile } from 'node:fs/promises';
 

@@ -48,7 +48,7 @@ export interface PullBed {
   setSecret(name: string, text: string): void;
   applySource(fields?: Readonly<Record<string, unknown>>): Promise<SourceDocument>;
   startWorker(options?: { readonly leaseMs?: number }): PullWorker;
-  /** The same in a process of its own, which handles what `sendTo` gives it, once it has printed `ready`; prints `handled <id>` then. */
+  /** The same in its own process, which handles what `sendTo` gives it, once it has printed `ready`; prints `handled <id>` then. */
   startWorkerProcess(): TestProcess;
   sendTo(worker: TestProcess, id: string): Promise<void>;
   /** As an operator's SQL would. */

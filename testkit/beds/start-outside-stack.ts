@@ -1,9 +1,9 @@
 /**
  * The fleet on servers that are not ours: the same services as processes, with PostgreSQL, S3 and SQS somewhere else.
  *
- * 1. The database, the buckets, the queues and the topics are made again under a name of their own for each fleet, so that several test
+ * 1. The database, the buckets, the queues and the topics are made again under their own name for each fleet, so that several test
  *    files use the same servers. They stay there when it stops: the servers are thrown away.
- * 2. SNS topics stand in the local queue server, because ElasticMQ has none. Nothing else is asked of it.
+ * 2. SNS topics are in the local queue server, because ElasticMQ has none. Nothing else is asked of it.
  * 3. S3 servers do not speak EventBridge. Who writes into landing past the front door sends the event (`TestFleet.put` does);
  *    reconciliation runs every second for what nobody tells of. The SFTP gateway reports uploads through the local event bridge, as always.
  */

@@ -150,7 +150,7 @@ async function connectFleet(parts: {
   const s3 = createS3Client({ LONGSHORE_S3_PATH_STYLE: true, endpoint: endpoints.s3, ...aws });
   const sqs = createSqsClient({ endpoint: endpoints.sqs, ...aws });
   const sns = createSnsClient({ endpoint: endpoints.sns, ...aws });
-  // Topics reach queues of their own server only, which an outside SQS server is not.
+  // Topics reach only the queues of their own server, which an outside SQS server is not.
   const noticesSqs = createSqsClient({ endpoint: endpoints.sns, ...aws });
   const notices = await openNoticeInbox({ sqs: noticesSqs, sns, prefix });
   const queues = await createQueues({ client: sqs, prefix });

@@ -105,7 +105,7 @@ export async function startStoreTestBed(near: {
     async farVersions(key: string) {
       return (await bed.farStore.listVersions({ bucket: FAR_BUCKET, prefix: key })).items;
     },
-    /** An upload with one part, that nobody goes on with. */
+    /** An upload with one part, that nobody continues with. */
     async beginUpload(Key: string): Promise<string> {
       const place = { Bucket: FAR_BUCKET, Key };
       const { UploadId = '' } = await farClient.send(new CreateMultipartUploadCommand(place));

@@ -39,7 +39,7 @@ export async function startSweeperTestBed() {
       AWS_ACCESS_KEY_ID: TEST_CREDENTIAL.accessKeyId,
       AWS_SECRET_ACCESS_KEY: TEST_CREDENTIAL.secretAccessKey,
     },
-    /** Queues, topics and a bucket under a prefix of their own: a stopped poller can still swallow messages of its queue. */
+    /** Queues, topics and a bucket under their own prefix: a stopped poller can still swallow messages of its queue. */
     async begin() {
       beds += 1;
       const prefix = `s${beds}`;

@@ -3,7 +3,7 @@
  * partner of records saw.
  *
  * An empty answer is the proof. What the queues still hold is waited for, because a message whose receiver was killed stays hidden
- * for its visibility timeout; everything else is as it stands.
+ * for its visibility timeout; everything else is as it is.
  */
 
 import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';

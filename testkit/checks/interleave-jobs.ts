@@ -326,7 +326,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       reopenJobs(sql, { jobIds: [parent.id, one.id, other.id], actor: 'operator:test', reason: 'test' }),
   };
 
-  /** Once both branches have ended, a join that is asked for lets the parent go on. */
+  /** Once both branches have ended, a join that is asked for lets the parent continue. */
   async function finishBranches(scene: BranchScene): Promise<void> {
     await observer`UPDATE jobs SET next_action_at = now() WHERE state = 'WAITING' AND id <> ${scene.parent.id}`;
     for (let round = 0; round < 3; round += 1) {

@@ -66,7 +66,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
     'record_keys',
   ] as const;
 
-  /** A job whose records are carried by several chunks, and another one of its route that is being parsed. */
+  /** A job whose records are processed by several chunks, and another one of its route that is being parsed. */
   interface Scene {
     readonly job: ClaimedJob;
     /** Held; its first record runs, one failed permanently, one is due to be swept. */

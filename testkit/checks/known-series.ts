@@ -1,5 +1,5 @@
 /**
- * Every series that a dashboard or a rule may name, with its labels: what our processes register, what prom-client registers by itself, what
+ * Every series that a dashboard or a rule may name, with its labels: what our processes register, what prom-client registers on its own, what
  * Prometheus adds, and what the rules record.
  */
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Two statements at once, on a database of its own for a test file: the first one's transaction is held open while the second runs on another
+ * Two statements at once, on a separate database for a test file: the first one's transaction is held open while the second runs on another
  * connection, then it is committed, rolled back, or its connection is cut.
  *
  * The schedule is decided by locks, not by time: the second statement is watched until it either ended or waits for a lock.

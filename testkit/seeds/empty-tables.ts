@@ -6,7 +6,7 @@
  * transactions that write to one of them are waited for.
  *
  * Neither foreign keys nor triggers of rows have a say, since all that refers to these rows goes as well. A session that changes
- * `session_replication_role` forgets each plan it has, so a pool has a connection of its own for this, which never changes it.
+ * `session_replication_role` forgets each plan it has, so a pool has its own connection for this, which never changes it.
  */
 import postgres from 'postgres';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -8,13 +8,13 @@ export interface TestPartner {
   readonly tenant: string;
   readonly name: string;
   readonly baseUrl: string;
-  /** Anything that a partner's document may have, over what stands here. */
+  /** Anything that a partner's document may have, over what is here. */
   readonly [option: string]: unknown;
 }
 
 export interface TestRoute {
   readonly tenant: string;
-  /** Its files lie in the directory of this name. */
+  /** Its files are in the directory of this name. */
   readonly name: string;
   readonly partner: string;
   readonly calls?: readonly TestCall[];

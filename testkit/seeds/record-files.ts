@@ -1,4 +1,4 @@
-/** Files of records in a fleet: sent, waited for, and what became of each record. */
+/** Files of records in a fleet: sent, waited for, and what happened to each record. */
 import { parse } from 'csv-parse/sync';
 import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
 

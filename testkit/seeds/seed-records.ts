@@ -1,4 +1,4 @@
-/** Rows for tests of record transitions: a job at its record steps, with records that may be carried. */
+/** Rows for tests of record transitions: a job at its record steps, with records that may be processed. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';

@@ -48,7 +48,7 @@ export interface SeedFilesOptions {
   readonly isLarge?: boolean;
   /** What arrived; invented when absent. */
   readonly objects?: readonly ArrivedObject[];
-  /** Wake-ups of the tenant that may stand in one queue. */
+  /** Wake-ups of the tenant that may be in one queue. */
   readonly window?: number;
 }
 

@@ -1,4 +1,4 @@
-/** Certificates by an authority of the test's own, or signed by themselves. */
+/** Certificates by an authority of the test's own, or signed on their own. */
 import { isIP } from 'node:net';
 import { generate } from 'selfsigned';
 
@@ -36,7 +36,7 @@ export async function makeAuthority(name: string): Promise<Authority> {
   };
 }
 
-/** For a host, which is its common name too; signed by itself without `ca`. */
+/** For a host, which is its common name too; signed on its own without `ca`. */
 export async function makeCertificate(
   host: string,
   options: {

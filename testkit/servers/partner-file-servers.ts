@@ -1,5 +1,5 @@
 /**
- * Servers with files, as partners run them, each over a directory of its own: ours, and those that are installed on this machine or unpacked
+ * Servers with files, as partners run them, each over its own directory: ours, and those that are installed on this machine or unpacked
  * into `/opt/partner-servers`, as `.ci/run` does: installed, they would conflict with each other, and be started.
  */
 import { spawn, spawnSync } from 'node:child_process';

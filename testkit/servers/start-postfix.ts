@@ -1,5 +1,5 @@
 /**
- * A postfix of a test's own: its configuration, queue and mailboxes are in a directory of its own, its port is of this machine only. It is installed,
+ * A postfix of a test's own: its configuration, queue and mailboxes are in its own directory, its port is of this machine only. It is installed,
  * or unpacked where `.ci/run` puts servers.
  *
  * What it takes for `example.com` goes to one maildir, by its own delivery; everything else is refused.
@@ -58,7 +58,7 @@ export async function startPostfix(): Promise<Postfix> {
   const { base: port, release } = await claimPorts(HOST);
   const mailbox = join(home, 'mail', 'box', 'new');
   await makePlace(home, root, port);
-  // A group of its own: its services end with it.
+  // Its own group: its services end with it.
   const master = spawn(join(root, MASTER), ['-c', join(home, 'etc'), '-d'], {
     ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: withLibraries(root) },
   });

@@ -1,5 +1,5 @@
 /**
- * A database of its own for each test file, with every migration applied.
+ * Its own database for each test file, with every migration applied.
  *
  * 1. One server serves a whole vitest run; it is started by the first test that asks, so pure tests do not pay for it.
  * 2. Databases are copies of one migrated template, which takes milliseconds where migrating takes a second.

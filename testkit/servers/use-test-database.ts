@@ -1,4 +1,4 @@
-/** A database of its own for a test file, and a pool of connections to it, both closed after the file's last test. */
+/** Its own database for a test file, and a pool of connections to it, both closed after the file's last test. */
 import { afterAll, beforeAll } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';

@@ -1,5 +1,5 @@
 /**
- * Fills the compile cache of a run with what the programs of the fleet import, as a process of its own: those that are killed write nothing
+ * Fills the compile cache of a run with what the programs of the fleet import, as its own process: those that are killed write nothing
  * into the cache, and those that start at once, as a fleet does, would each compile the same modules.
  *
  * Its arguments are the main files. What they import is imported; they themselves are where that runs nothing.

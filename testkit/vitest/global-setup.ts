@@ -138,7 +138,7 @@ async function removeLeftovers(): Promise<void> {
 /**
  * Databases are copied by the kernel from now on, which shares their blocks where the file system can: a sixth of the work.
  *
- * @throws when this kernel does not, and the server goes on to copy them itself
+ * @throws when this kernel does not, and the server continues to copy them itself
  */
 async function copyByKernel(sql: Sql): Promise<void> {
   await sql`SET file_copy_method = clone`;

@@ -42,7 +42,7 @@ function projectOf(file: string, root: string, reaches: (path: string) => boolea
   return isAlone || reaches(join(root, file)) ? 'service' : 'unit';
 }
 
-/** Whether a file of ours imports, however far away, what no unit test may reach. Types are no imports. */
+/** Whether a file of ours imports, however far away, what no unit test may reach. Types are not imports. */
 function createReach(root: string): (path: string) => boolean {
   const known = new Map<string, boolean>();
   return function reaches(path: string): boolean {

@@ -27,7 +27,7 @@ export interface Reply<Body> {
 /** A little more than the API takes at most. */
 const DEADLINE_MS = 25_000;
 const UNAUTHENTICATED = 401;
-/** Of a proxy whose API is away. */
+/** Of a proxy whose API is down. */
 const GATEWAY_FAULTS: ReadonlySet<number> = new Set([502, 504]);
 
 /** @throws Problem */

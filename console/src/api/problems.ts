@@ -14,7 +14,7 @@ export interface Explanation {
   readonly remedy: string;
 }
 
-/** The codes are a file of their own, which only pages of failures fetch. */
+/** The codes are their own file, which only pages of failures fetch. */
 export function useErrorCodes(): ErrorCodes {
   const { data = {} } = useQuery({
     queryKey: ['error-codes'],
@@ -26,7 +26,7 @@ export function useErrorCodes(): ErrorCodes {
 
 /** The cause says more than the step that failed; the message, which names the thing, more than both. */
 export function explainFailure(codes: ErrorCodes, { code, cause, message }: Failure): Explanation {
-  // What no route takes has causes of its own, of which some are called as those of steps.
+  // What no route takes has its own causes, of which some are called as those of steps.
   const known = (cause === null || code === 'NO_ROUTE' ? undefined : codes[cause]) ?? codes[code];
   const status = /^HTTP_(\d{3})$/.exec(cause ?? '')?.[1];
   const meaning = status === undefined ? known?.meaning : `The partner answered HTTP ${status}.`;

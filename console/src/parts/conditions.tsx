@@ -85,7 +85,7 @@ export function Fetched<Data>({ query, children, loading = <Loading />, heading 
         {error ? <Failed error={error} onRetry={() => void refetch()} /> : loading}
       </>
     );
-  // The shell says that the API is away, or that the session has ended.
+  // The shell says that the API is down, or that the session has ended.
   const isOwn = error !== null && awaySince === undefined && !isSignedOut;
   return (
     <>

@@ -67,7 +67,7 @@ async function answer(path: string, { body }: { body: string | Blob }): Promise<
   return Response.json({ upload_id: 'u', state: 'open', part_size: PART_BYTES, parts: count, missing });
 }
 
-/** Waits of seconds pass at once, until `work` has ended; what is no wait takes its time. */
+/** Waits of seconds pass at once, until `work` has ended; what is not a wait takes its time. */
 async function skippingWaits<Result>(work: Promise<Result>): Promise<Result> {
   let isOver = false;
   const over = work.finally(() => (isOver = true)).catch(() => {});

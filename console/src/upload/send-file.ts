@@ -1,9 +1,9 @@
 /**
- * Sends one file in parts, and goes on where an earlier try of it stopped: today, or after the browser was closed.
+ * Sends one file in parts, and continues where an earlier try of it stopped: today, or after the browser was closed.
  *
  * 1. What a file is, is known by its place, size, time and ends; the Idempotency-Key made of them finds its upload again. Which parts
  *    are missing is the store's word. It is noted before its first part is sent, so that a page that is opened again can name it.
- * 2. A lost connection and a session that ended are waited for; anything else ends the try, and the next one goes on.
+ * 2. A lost connection and a session that ended are waited for; anything else ends the try, and the next one continues.
  */
 import type { PartUrl, Upload } from '#shared/api/uploads.ts';
 import { post } from '../api/client.ts';
@@ -18,7 +18,7 @@ export interface SendOptions {
   readonly onBegin: (upload: Upload) => Promise<void>;
   /** Bytes that the store has. */
   readonly onProgress: (bytes: number) => void;
-  /** What it waits for; undefined: it goes on. */
+  /** What it waits for; undefined: it continues. */
   readonly onWait: (why: string | undefined) => void;
   readonly signal: AbortSignal;
 }
@@ -112,7 +112,7 @@ async function sendPart(options: SendOptions, { upload_id }: Upload, { part, pie
   }
 }
 
-/** Again and again while the API is away, or the person is signed out. */
+/** Again and again while the API is down, or the person is signed out. */
 async function patiently<Answer>(options: SendOptions, ask: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-/** OAuth 2 access tokens beside API keys, from an issuer that may lie. */
+/** OAuth 2 access tokens next to API keys, from an issuer that may lie. */
 import { type CryptoKey, importJWK } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBearerAuthenticator } from '#services/control-api/http/authenticate-bearer.ts';

@@ -220,7 +220,7 @@ test("a cursor of another tenant moves a page within one's own rows", async () =
   expect(moved).toEqual(expect.arrayContaining(['/api/v1/files', '/api/v1/jobs', '/api/v1/audit']));
 });
 
-/** Numbers, what is the caller's own, what is for operators; a preview is no entry of `actions`, and nothing was mailed. */
+/** Numbers, what is the caller's own, what is for operators; a preview has no entry in `actions`, and nothing was mailed. */
 const WITHOUT_NAMES = [
   ...[
     '/api/v1/files/count',

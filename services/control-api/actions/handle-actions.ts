@@ -171,7 +171,7 @@ export function handleActions(
       const { tenant, ...own } = filter;
       if (tenantId !== null && tenant !== undefined && tenant !== tenantId)
         throw new LongshoreError('NOT_FOUND', 'There is no such tenant.');
-      // Of a tenant's key it is no condition.
+      // Of a tenant's key it is not a condition.
       const asked = tenantId === null ? filter : own;
       const id = await previewAction(sql, { verb, filter: asked, tenantId, ratePerSecond, actor: actorOf(caller) });
       return await findAction(parts, tenantId, id);

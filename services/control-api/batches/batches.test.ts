@@ -1,4 +1,4 @@
-/** Batches over the API: lists, one with its files, and a person's word that it is complete. */
+/** Batches over the API: lists, one with its files, and a person's decision that it is complete. */
 import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';

@@ -1,5 +1,5 @@
 /**
- * The mails of a campaign one by one: what became of each recipient, how a few of them look, and a few sent to people who test them.
+ * The mails of a campaign one by one: what happened to each recipient, how a few of them look, and a few sent to people who test them.
  *
  * 1. Addresses are shown only where values are asked for and the caller may see them.
  * 2. A test is counted nowhere: it carries no tags, so that nothing that is reported of it touches the campaign. Its unsubscribe link is of the

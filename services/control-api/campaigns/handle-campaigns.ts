@@ -1,5 +1,5 @@
 /**
- * `/api/v1/campaigns`: one mail to each recipient of a file, and what became of every one.
+ * `/api/v1/campaigns`: one mail to each recipient of a file, and what happened to every one.
  *
  * 1. The same Idempotency-Key is the same campaign, and gives the same answer; with another request it is refused.
  * 2. A campaign may be asked for before its file is there.

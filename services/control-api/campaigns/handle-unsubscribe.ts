@@ -2,7 +2,7 @@
  * `/u/TOKEN`: what the unsubscribe link of a mail leads to (RFC 8058).
  *
  * 1. POST unsubscribes, at once, with no questions. GET changes nothing: scanners of mails follow links. It shows one button.
- * 2. Whoever unsubscribed can take it back on that page, by a button of its own.
+ * 2. Whoever unsubscribed can take it back on that page, by its own button.
  * 3. A forged or altered link is answered alike, and does nothing.
  */
 import { z } from 'zod';

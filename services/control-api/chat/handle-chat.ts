@@ -110,7 +110,7 @@ export async function handleChat(server: ApiServer, parts: ChatParts): Promise<v
     return Object.fromEntries(new URLSearchParams(signed.body.toString('utf8')));
   }
 
-  // A context of its own: here bodies stay bytes, which is what was signed.
+  // Its own context: here bodies stay bytes, which is what was signed.
   await server.register(async (app: ApiServer) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser(

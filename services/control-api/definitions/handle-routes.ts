@@ -69,7 +69,7 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts, posted: P
     },
   );
 
-  // A context of its own: here bodies stay text, so that faults carry the line and column of what was sent.
+  // Its own context: here bodies stay text, so that faults carry the line and column of what was sent.
   await server.register(async (app: ApiServer) => {
     takeDefinitions(app);
     app.post(

@@ -1,7 +1,7 @@
 /**
  * `GET /api/v1/effects`, and an operator's decision about one that is in doubt.
  *
- * 1. `done` and `not-done` say what the target was found to have; the job goes on from there, with the same key.
+ * 1. `done` and `not-done` say what the target was found to have; the job continues from there, with the same key.
  * 2. `resend` makes a new job with new keys: an action, as every `resend`, which waits for a second person.
  */
 import { z } from 'zod';

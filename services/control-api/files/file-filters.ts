@@ -83,7 +83,7 @@ export function toFileFilters(
   const isSubstring = name?.startsWith('*') === true;
   const end = to === undefined ? now : Date.parse(to);
   const from = filters.from ?? (isSubstring ? new Date(end - SUBSTRING_MS).toISOString() : undefined);
-  // The clock goes on between the reading of `--since 7d` and here.
+  // The clock continues between the reading of `--since 7d` and here.
   if (isSubstring && from !== undefined && end - Date.parse(from) > SUBSTRING_MS + 60_000)
     throw new LongshoreError(
       'REQUEST_INVALID',
@@ -107,7 +107,7 @@ function withinTenant(path: string, tenantId: string): string {
   return path.startsWith(home) ? path : home + path;
 }
 
-/** Each of these has a stretch of a partial index of its own: a rare status costs no walk through everything else. */
+/** Each of these has a stretch of its own partial index: a rare status costs no walk through everything else. */
 const UNSUCCESSFUL: readonly FileStatus[] = ['FAILED', 'QUARANTINED'];
 const OPEN: readonly FileStatus[] = ['UPLOADED', 'QUEUED', 'PROCESSING'];
 

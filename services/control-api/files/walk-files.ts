@@ -2,7 +2,7 @@
  * Files along an index, in the order of a list.
  *
  * 1. A page looks at `STRIDE` rows at most, however rare what it looks for: it then has fewer files than were asked for, says how far it
- *    looked, and its cursor goes on there. No request costs more with the number of files in the table.
+ *    looked, and its cursor continues there. No request costs more with the number of files in the table.
  * 2. Several walks are merged: what is beyond the place where one of them stopped is left to the next page.
  */
 import type { Reads } from '#shared/db/connect-database.ts';

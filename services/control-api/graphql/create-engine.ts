@@ -1,4 +1,4 @@
-/** The GraphQL engine: the schema, its one look-up and its limits. A server of its own that listens nowhere, as it is loaded late. */
+/** The GraphQL engine: the schema, its one look-up and its limits. Its own server that listens nowhere, as it is loaded late. */
 import Fastify from 'fastify';
 import { type ExecutionResult, parse } from 'graphql';
 import mercurius from 'mercurius';
@@ -64,7 +64,7 @@ export async function createEngine(
   await app.ready();
   return {
     run: async ({ query, tenantId, variables, operationName }) => {
-      // Mercurius takes what is no GraphQL for JSON of a syntax tree, of whatever form.
+      // Mercurius takes what is not GraphQL for JSON of a syntax tree, of whatever form.
       parse(query, { maxTokens: MOST_TOKENS });
       return await app.graphql(query, { tenantId }, { ...variables }, operationName);
     },

@@ -23,7 +23,7 @@ export interface ApiParts {
   readonly sql: Sql;
   readonly reads: Reads;
   readonly senders: WakeUpSenders;
-  /** Wake-ups of one tenant that may stand in one queue. */
+  /** Wake-ups of one tenant that may be in one queue. */
   readonly admissionWindow: number;
   readonly readDepths: (queues: readonly QueueId[]) => Promise<QueueDepths>;
   readonly logger: Logger;

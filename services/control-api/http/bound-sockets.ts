@@ -7,7 +7,7 @@
  * 2. Over all sockets the bound is one that only load reaches; beyond it the answer is a 503 that costs next to nothing.
  * 3. Sockets without a request under way are bounded for each address and over all; beyond it the one that has been idle longest is cut,
  *    so that whoever connects and asks gets an answer whatever number of sockets others hold open.
- * 4. A request arrives whole in time, or is a file: then it may take as long as it goes on coming. Node's own bound knows no difference.
+ * 4. A request arrives whole in time, or is a file: then it may take as long as it keeps coming. Node's own bound makes no difference.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';

@@ -1,7 +1,7 @@
 /**
  * `/openapi.json` and `/docs`, made from the schemas of the routes.
  *
- * Replies are described as open: fields are added over time, and a client that was generated from an older description goes on working.
+ * Replies are described as open: fields are added over time, and a client that was generated from an older description continues working.
  */
 import swagger, { type SwaggerTransform } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';

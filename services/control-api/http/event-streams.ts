@@ -3,7 +3,7 @@
  *
  * 1. Bounded: so many per key and process, an hour each, and nothing is kept for a client that does not read.
  * 2. A stream ends with its client, with the server, and when whoever asked may not any more: revoked, signed out, or of another role.
- * 3. Browsers come again by themselves after a stream that broke.
+ * 3. Browsers come again on their own after a stream that broke.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Gauge, type Registry } from 'prom-client';
@@ -125,7 +125,7 @@ function openStream(reply: FastifyReply, { isStillKnown, heartbeatMs, streamMs, 
       if (farewell !== undefined && !raw.writableEnded) send(farewell, {});
       end();
     } catch {
-      // The database is away: as for every request, what cannot be checked is not served.
+      // The database is down: as for every request, what cannot be checked is not served.
       end();
     }
   }

@@ -1,7 +1,7 @@
 /**
  * For TLS between a load balancer and this process: a key that nothing else ever has, made at the start and kept in memory.
  *
- * The certificate is signed by itself. Load balancers of AWS do not check those of their targets: the network says who the target is, and
+ * The certificate is signed on its own. Load balancers of AWS do not check those of their targets: the network says who the target is, and
  * TLS keeps others from reading. What people and programs see is the load balancer's certificate.
  */
 import { execFile } from 'node:child_process';

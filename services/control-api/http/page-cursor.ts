@@ -1,7 +1,7 @@
 /**
  * Opaque cursors of keyset paging: the place after which the next page begins.
  *
- * A cursor is no secret and no authority: it only moves a position within what its caller may see anyway.
+ * A cursor is neither a secret nor an authority: it only moves a position within what its caller may see anyway.
  */
 import { z } from 'zod';
 import { parseJson } from '#shared/text/parse-json.ts';

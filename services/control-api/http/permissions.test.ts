@@ -129,7 +129,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/campaigns/{id}/resume': ['campaigns:change'],
   'POST /api/v1/campaigns/{id}/cancel': ['campaigns:change'],
   'GET /api/v1/occurrences': ['read'],
-  // What is not there is a 404; a person's word takes `jobs:review`.
+  // What is not there is a 404; a person's decision takes `jobs:review`.
   'GET /api/v1/occurrences/{id}': ['read'],
   'POST /api/v1/occurrences/{id}/excuse': ['read', REASON],
   'POST /api/v1/occurrences/{id}/link': ['read', { file_id: randomUUID(), ...REASON }],

@@ -1,4 +1,4 @@
-/** The answer to bytes that are no HTTP request: one JSON body, then the socket is closed. */
+/** The answer to bytes that are not an HTTP request: one JSON body, then the socket is closed. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { LongshoreError } from '#shared/errors.ts';

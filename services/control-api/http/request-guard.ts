@@ -1,5 +1,5 @@
 /**
- * What stands before every handler: who asks, how often, and in what form.
+ * What is before every handler: who asks, how often, and in what form.
  *
  * 1. Every route needs a key, a token or a session unless it says `isPublic`; a route added without a thought is closed.
  * 2. A session counts only for pages of ours (`own-pages.ts`), and never together with another credential.
@@ -109,7 +109,7 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     }
     request.caller = result.owner;
     const { session } = result.owner;
-    // What a page asks by itself does not keep the session of a person who is away.
+    // What a page asks on its own does not keep the session of a person who is away.
     if (session !== undefined && request.headers['x-longshore-background'] === undefined)
       options.noteSessionUse(session.id);
   }

@@ -6,7 +6,7 @@
  *    the same time, each by the commitments before, add up to no more than the whole; so only a customer that several processes meet first in the
  *    same second gets more.
  * 3. A process that served the customer in the window before and has said nothing in this one has committed to an equal part.
- * 4. Windows are those of the database's clock. While it is away, each process keeps to its last commitment.
+ * 4. Windows are those of the database's clock. While it is down, each process keeps to its last commitment.
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -1,6 +1,6 @@
 /**
  * What may be used once, or so many times in a while, over all processes: a signed request, a link. What has expired is deleted along the way.
- * However many ask at once: each use is a row of its own, and is taken by one of them.
+ * However many ask at once: each use is its own row, and is taken by one of them.
  */
 import { createHash } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -1,4 +1,4 @@
-/** One job: its steps as its route version defines them, with what became of each, its attempts and its audit. */
+/** One job: its steps as its route version defines them, with what happened to each, its attempts and its audit. */
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
@@ -176,7 +176,7 @@ function stepKindsOf({
   if (!parsed.success) return [];
   const { steps } = parsed.data;
   const isCall = (step: RouteStep | undefined) => step !== undefined && stepKindOf(step) === 'call';
-  // The calls of a route stand together, and are one step of the job.
+  // The calls of a route are together, and are one step of the job.
   const own = steps.filter((step, index) => !isCall(step) || !isCall(steps[index - 1]));
   if (branch === null) return own.map(stepKindOf);
   const branches = new Map(branchesOf(own[parentSeq ?? -1] ?? {}));

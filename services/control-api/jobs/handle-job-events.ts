@@ -3,7 +3,7 @@
  *
  * `state` at once and whenever it changes, `progress` at most once a second while bytes move, `end` with the last state; then it closes.
  *
- * Browsers come again by themselves after a stream that broke; after `end` they are asked to stay away (204).
+ * Browsers come again on their own after a stream that broke; after `end` they are asked to stay away (204).
  */
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';

@@ -2,7 +2,7 @@
  * `GET /api/v1/jobs` and `/api/v1/jobs/{id}`, and a person's decision about a job: retry it, cancel it, skip it; release or reject it when it is held.
  *
  * A tenant's key may cancel: nothing is sent for that. A new generation, giving up an order, and letting go
- * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
+ * what was held back of the tenant's own files are an operator's decision. Another tenant's job is a 404 first.
  */
 import { z } from 'zod';
 import { actorOf, type Permission } from '#shared/access/permissions.ts';

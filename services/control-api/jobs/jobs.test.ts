@@ -22,7 +22,7 @@ beforeAll(async () => {
   await set(2, { state: 'FAILED', error_code: 'DELIVERY_ERROR', error_cause: 'HTTP_503' });
   await set(3, { state: 'FAILED', error_code: 'VALIDATION_ERROR', error_cause: 'CSV_QUOTE' });
   await set(4, { state: 'CANCELLED', error_code: 'DELIVERY_ERROR', error_cause: 'CANCELLED' });
-  // What once was waited for, or failed, is no filter's business any more.
+  // What once was waited for, or failed, is not the filter's business any more.
   await set(5, { state: 'SUCCEEDED', wait_reason: 'HELD', error_code: null });
 });
 afterAll(() => api.stop());

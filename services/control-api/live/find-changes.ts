@@ -24,7 +24,7 @@ export interface Changes {
   readonly files: readonly OfTenant<ChangedFile>[];
   /** There were more. */
   readonly isCut: boolean;
-  /** Whose: null is no tenant's. */
+  /** Whose: null belongs to no tenant. */
   readonly actionTenants: readonly (string | null)[];
   readonly actions: readonly OfTenant<LiveAction>[];
   readonly progress: readonly OfTenant<LiveProgress>[];

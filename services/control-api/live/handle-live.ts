@@ -2,7 +2,7 @@
  * `GET /api/v1/live?topics=`: what changes, as server-sent events, for whoever has a page of it open.
  *
  * 1. Events carry ids and states; whoever may see more asks for it.
- * 2. A tenant hears of its own alone: a topic of another tenant's file is silent, as that of a file that is not there.
+ * 2. Its own tenant hears alone: a topic of another tenant's file is silent, as that of a file that is not there.
  * 3. `Last-Event-ID` resumes up to five minutes later, at any process; `reset` says that what happened meanwhile is not known.
  * 4. A client that does not read in time misses events, and hears so by `reset`.
  */
@@ -203,7 +203,7 @@ const placeSchema = z.tuple([
     .regex(/^\d{1,19}:\d{1,19}:[\d,]*$/),
 ]);
 
-/** Unknown: it is no id of ours. */
+/** Unknown: it is not an id of ours. */
 function placeOf(lastEventId: string | string[] | undefined): Place | 'unknown' | undefined {
   if (lastEventId === undefined) return undefined;
   const parsed = placeSchema.safeParse(parseJson(Buffer.from(String(lastEventId), 'base64url').toString()));

@@ -167,7 +167,7 @@ export function findDeadLetterBodies(reads: Reads, filters: Omit<DeadLetterFilte
     .limit(filters.limit);
 }
 
-/** Files stand in `ingest` by their order key; jobs and archive copies in groups of their own. */
+/** Files are in `ingest` by their order key; jobs and archive copies in their own groups. */
 const orderKey = sql`CASE WHEN ${deadLetters.queue} = 'ingest' THEN (
   SELECT ${files.orderKey} FROM ${files} WHERE ${files.id} = ${deadLetters.fileId}) END`;
 

@@ -1,7 +1,7 @@
 /**
- * The fleet at one look: which services are connected and in which version, what is overdue, what waits for a person.
+ * The fleet at a glance: which services are connected and in which version, what is overdue, what waits for a person.
  *
- * 1. Read from the database and the queues alone, so that it serves on one machine and on AWS, and says most of it while the queues are away.
+ * 1. Read from the database and the queues alone, so that it serves on one machine and on AWS, and says most of it while the queues are down.
  * 2. A service is connected while one of its processes has a session at the database; its own `/readyz` says more.
  */
 import { z } from 'zod';

@@ -3,7 +3,7 @@
  *
  * 1. A letter is sent before it is marked: a crash between the two sends it twice, which a wake-up bears, and never loses it.
  * 2. What no service could read stays parked, with the reason, unless the operator forces it.
- * 3. One call ends in time whatever the pace: it gives a cursor, and the caller goes on from there.
+ * 3. One call ends in time whatever the pace: it gives a cursor, and the caller continues from there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';

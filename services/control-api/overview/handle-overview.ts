@@ -1,4 +1,4 @@
-/** `GET /api/v1/overview`: what needs a person, what arrived and what fails, at one look. */
+/** `GET /api/v1/overview`: what needs a person, what arrived and what fails, at a glance. */
 import { overviewSchema } from '#shared/api/overview.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { callerOf } from '../http/request-guard.ts';

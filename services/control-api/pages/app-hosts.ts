@@ -1,5 +1,5 @@
 /**
- * Which host has which app. Where console and portal have origins of their own, neither is found under another name: not the console where
+ * Which host has which app. Where console and portal have their own origins, neither is found under another name: not the console where
  * partners come, and none of them under a name that somebody else gave this address.
  */
 import type { FastifyInstance } from 'fastify';

@@ -14,7 +14,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiServer } from '../http/api-server.ts';
 
 export interface ServePagesOptions {
-  /** Where the pages are built; beside the services when absent. */
+  /** Where the pages are built; next to the services when absent. */
   readonly pagesDirectory?: string | undefined;
   /** Origins that the portal sends files to, such as the landing bucket's. */
   readonly uploadOrigins?: readonly string[] | undefined;

@@ -3,7 +3,7 @@ import type { RecordSummary } from '#shared/steps/record-store.ts';
 import { serveByCost } from './serve-by-cost.ts';
 
 /**
- * `standing` is what the caller shows beside the counts, such as HELD: what was counted under one is not served under the next, so who
+ * `standing` is what the caller shows next to the counts, such as HELD: what was counted under one is not served under the next, so who
  * sees that a list was read sees its rows, and who sees that a job has ended sees its last counts.
  */
 export type CountRecords = (jobId: string, standing?: string) => Promise<RecordSummary>;

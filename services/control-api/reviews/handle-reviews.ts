@@ -36,7 +36,7 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
     return word(200, verb === 'release' ? 'Released' : 'Rejected', REVIEW_TEXTS[verb]);
   }
 
-  // A context of its own: forms of browsers are taken here alone.
+  // Its own context: forms of browsers are taken here alone.
   await server.register(async (app: ApiServer) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser(

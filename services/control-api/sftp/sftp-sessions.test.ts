@@ -78,7 +78,7 @@ const idsOf = async (query: string, key?: string) =>
 test('a session has the sums of its actions, each counted once however often it is reported', async () => {
   const [again] = ofAlice();
   const events = [again!, { ...again!, id: crypto.randomUUID() }];
-  // A session of its own: the one that the other tests look at stays as it is.
+  // Its own session: the one that the other tests look at stays as it is.
   const repeated = events.map((event) => ({ ...event, detail: { ...event.detail, 'session-id': 'r1' } }));
   expect(await record(repeated)).toBe(2);
   expect(await record(repeated)).toBe(0);

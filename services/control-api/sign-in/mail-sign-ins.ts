@@ -35,7 +35,7 @@ export interface MailSignIn {
   readonly links: readonly MailLink[];
 }
 
-/** Undefined: too many of late, for this mail address or from this network address; counted for known and unknown ones alike. */
+/** Undefined: too many recently, for this mail address or from this network address; counted for known and unknown ones alike. */
 export async function beginMailSignIn(
   sql: Sql,
   { email, browser, address }: MailRequest,

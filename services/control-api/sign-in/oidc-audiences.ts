@@ -2,7 +2,7 @@
  * Who signs in at which provider, and what they become here: operators by the settings, people of a tenant by its document, as it is now.
  *
  * 1. Every provider is asked by a client whose calls are bounded and go to allowed addresses only.
- * 2. A tenant's secrets are its own, and each tenant has a redirect URI of its own: no provider can take what was meant for another.
+ * 2. A tenant's secrets are its own, and each tenant has its own redirect URI: no provider can take what was meant for another.
  */
 import { LRUCache } from 'lru-cache';
 import type { Role } from '#shared/access/permissions.ts';

@@ -94,7 +94,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
   const { sql, landing } = parts;
   const room = createBodyRoom();
 
-  // A context of its own: here the body stays a stream.
+  // Its own context: here the body stays a stream.
   await server.register(async (app: ApiServer) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
@@ -193,7 +193,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
       const tenantId = tenantOf(caller, body.tenant);
       const id = randomUUIDv7();
       const isCampaign = 'purpose' in body;
-      // A file of recipients has a directory of its own, so that none takes another's place.
+      // A file of recipients has its own directory, so that none takes another's place.
       const path = isCampaign ? `${RECIPIENTS_PREFIX}${id}/${body.file_name}` : `${body.path}/${body.name}`;
       const { key } = await uploadTarget(landing.directory, tenantId, path);
       const once = onceOf(request, [
@@ -267,7 +267,7 @@ function declaredSize({ headers }: FastifyRequest): number | undefined {
   return size;
 }
 
-/** Kept with the object; what is no media type is not. */
+/** Kept with the object; what is not a media type is not. */
 function mediaTypeOf(header: string | undefined): string | undefined {
   const parsed = typeField.safeParse(header);
   return parsed.success ? parsed.data : undefined;

@@ -159,7 +159,7 @@ export function handleUploads(app: ApiServer, { sql, landing }: UploadParts): vo
     },
   );
 
-  /** Of an Idempotency-Key: the upload goes on; one that has ended without a file begins again. */
+  /** Of an Idempotency-Key: the upload continues; one that has ended without a file begins again. */
   async function findAgain(tenantId: string, once: ReturnType<typeof onceOf>): Promise<UploadRow> {
     const known = once && (await findUploadOf(sql, { tenantId, ...once }));
     if (known === undefined) throw new LongshoreError('UPLOAD_IN_PROGRESS', 'Another request uses this key.');

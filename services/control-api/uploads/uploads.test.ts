@@ -529,7 +529,7 @@ test('a JSON request that does not arrive whole is refused in time', async () =>
 });
 
 describe('a body that is not as it should be', () => {
-  /** As it stands, over a socket of its own. Resolves to the answer, or to what came before the socket closed. */
+  /** As it stands, over its own socket. Resolves to the answer, or to what came before the socket closed. */
   const raw = (head: readonly string[], body: string | Buffer = '', { ends = false } = {}) =>
     new Promise<string>((resolve) => {
       let answer = '';

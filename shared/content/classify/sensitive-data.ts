@@ -45,11 +45,11 @@ export function countSensitive(kinds: readonly SensitiveKind[]): SensitiveCounte
   };
 }
 
-/** What begins within the last `LONGEST_MATCH` characters may go on in the next piece, and is judged with it. */
+/** What begins within the last `LONGEST_MATCH` characters may continue in the next piece, and is judged with it. */
 function counterOf({ expression, isValid }: Pattern) {
   let count = 0;
   let rest = '';
-  /** How much of `rest` is there only as what stands before. */
+  /** How much of `rest` is there only as what is before. */
   let judged = 0;
   return {
     count: () => count,

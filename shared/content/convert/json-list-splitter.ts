@@ -2,7 +2,7 @@
  * The elements of one list of a JSON document, as texts, while the document comes in pieces.
  *
  * 1. Memory is bounded by one element and by what is around the list.
- * 2. What is around the list is checked as a document of its own, in which the list is empty; the elements are checked by whoever takes them.
+ * 2. What is around the list is checked as its own document, in which the list is empty; the elements are checked by whoever takes them.
  * 3. An element that is too long is given as its beginning, and the rest of it is passed over.
  */
 import { FormatFault } from '#shared/formats/format-fault.ts';

@@ -1,5 +1,5 @@
 /**
- * Records of XML: each element of one name. Attributes are `@name`, text beside other content is `#text`, elements that come twice are a list.
+ * Records of XML: each element of one name. Attributes are `@name`, text next to other content is `#text`, elements that come twice are a list.
  *
  * 1. A DOCTYPE is refused, and no entity but XML's own five is known.
  * 2. Memory is bounded by one record. What is not well-formed makes all after it doubtful, and is thrown.
@@ -113,7 +113,7 @@ function addMember(members: Map<string, unknown>, name: string, value: unknown):
   else members.set(name, Repeated.from([before, value]));
 }
 
-/** A list that came of repetition: no value of an element is one by itself. */
+/** A list that came of repetition: no value of an element is one on its own. */
 class Repeated extends Array<unknown> {}
 
 /** The encoding that an XML declaration names, in what ASCII can be read in. */

@@ -36,7 +36,7 @@ const CIPHERS: Readonly<Record<string, string>> = {
 };
 
 export interface EncryptedMessage {
-  /** As a message of its own, whose body is empty. */
+  /** As its own message, whose body is empty. */
   readonly sessionKeys: Uint8Array;
   /** Of the body, after its version. */
   readonly length: PacketLength;
@@ -47,7 +47,7 @@ export interface SessionKey {
   readonly algorithm: string | null;
 }
 
-/** Undefined: it is none of the usual ones, and `reader` still gives all of it. @throws FormatFault `PGP_TRUNCATED`, `PGP_SYNTAX` */
+/** Undefined: it is not one of the usual ones, and `reader` still gives all of it. @throws FormatFault `PGP_TRUNCATED`, `PGP_SYNTAX` */
 export async function readEncryptedMessage(reader: ByteReader): Promise<EncryptedMessage | undefined> {
   const sessionKeys: Uint8Array[] = [];
   const ofKeys = new Map<string, number>();

@@ -2,7 +2,7 @@
  * The scanner of a process: clamd, and whether it can be trusted.
  *
  * 1. No file is scanned before clamd found the canary of the same size, and an hour later it must find it again.
- * 2. What did not happen is never a pass: `unavailable` and `untrusted` are no verdict about the file.
+ * 2. What did not happen is never a pass: `unavailable` and `untrusted` are not a verdict about the file.
  */
 import type { Histogram } from 'prom-client';
 import { unlessAborted } from '#shared/runtime/within.ts';

@@ -52,7 +52,7 @@ export const deadLetters = pgTable(
   ],
 );
 
-/** An operator's word on a set of jobs, files or dead letters, carried in parts by the sweeper. */
+/** An operator's decision on a set of jobs, files or dead letters, carried in parts by the sweeper. */
 export const actions = pgTable(
   'actions',
   {

@@ -20,7 +20,7 @@ export const batches = pgTable(
     fullAt: integer('full_at'),
     /** Closes when no file has joined for so long. */
     idleMs: integer('idle_ms'),
-    /** How many of its files are carried at once; all when null. */
+    /** How many of its files are processed at once; all when null. */
     maxConcurrency: integer('max_concurrency'),
     /** Files that have joined. */
     files: integer('files').notNull().default(0),

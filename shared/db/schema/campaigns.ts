@@ -1,4 +1,4 @@
-/** Mail campaigns: senders, templates, what was sent and what came of it. */
+/** Mail campaigns: senders, templates, what was sent and what happened to it. */
 import { pg, sql } from '../drizzle.ts';
 import { createdAt, instant, oneOf } from './columns.ts';
 import { definitionColumns } from './definitions.ts';
@@ -102,7 +102,7 @@ export type CampaignControl = (typeof CAMPAIGN_CONTROLS)[number];
 export const CAMPAIGN_STAGES = ['CREATED', 'STARTED', 'SENT', 'DONE'] as const;
 
 /**
- * One template version, one file of recipients, one sender, one schedule. It is carried by its own job id on a route that takes no
+ * One template version, one file of recipients, one sender, one schedule. It is processed by its own job id on a route that takes no
  * other file; its recipients are the job's records. `word` is what people decided of it, by the name that the version before
  * reads; the rest of its status is the job’s.
  */

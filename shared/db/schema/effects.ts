@@ -20,7 +20,7 @@ export const effects = pgTable(
     /** The step's kind. */
     kind: text('kind').notNull(),
     stage: text('stage').$type<EffectStage>().notNull(),
-    /** What asking and going on need, such as the name that was chosen; no secrets. */
+    /** What asking and continuing need, such as the name that was chosen; no secrets. */
     facts: jsonb('facts').notNull(),
     epoch: integer('epoch').notNull(),
     createdAt: createdAt(),

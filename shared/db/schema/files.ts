@@ -122,7 +122,7 @@ export const files = pgTable(
 );
 
 /**
- * Copies in parts, so that the worker that takes one over goes on at the first missing part. The owner is a job, or a file for its archive copy;
+ * Copies in parts, so that the worker that takes one over continues at the first missing part. The owner is a job, or a file for its archive copy;
  * `epoch` is the owner's.
  */
 export const transfers = pgTable(

@@ -54,7 +54,7 @@ export const jobs = pgTable(
     openRecords: integer('open_records'),
     /** Of a record file: counts by state and code, once its record steps ended. */
     recordSummary: jsonb('record_summary'),
-    /** When an operator let a held job go on. */
+    /** When an operator let a held job continue. */
     releasedAt: instant('released_at'),
     queue: text('queue').notNull(),
     wokenAt: instant('woken_at'),

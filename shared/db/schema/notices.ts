@@ -36,7 +36,7 @@ export const noticeChannels = pgTable(
     route: text('route').notNull(),
     name: text('name').notNull(),
     notices: text('notices').array().notNull(),
-    /** For so long notices are gathered into one; 0 sends each by itself. */
+    /** For so long notices are gathered into one; 0 sends each on its own. */
     digestMs: integer('digest_ms').notNull(),
     definition: jsonb('definition').notNull(),
   },

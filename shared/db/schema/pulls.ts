@@ -89,7 +89,7 @@ export const pulls = pgTable(
     tenantId: text('tenant_id')
       .notNull()
       .references(() => tenants.id),
-    /** Null when it was asked for by itself. */
+    /** Null when it was asked for on its own. */
     source: text('source'),
     project: text('project').notNull(),
     pipeline: text('pipeline').notNull().default(''),

@@ -110,7 +110,7 @@ export const recordAttempts = pgTable(
   ],
 );
 
-/** Which record stands for a business key: a row that is sent again is carried once. */
+/** Which record stands for a business key: a row that is sent again is processed once. */
 export const recordKeys = pgTable(
   'record_keys',
   {

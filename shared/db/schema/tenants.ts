@@ -5,7 +5,7 @@ import { createdAt, instant } from './columns.ts';
 
 const { boolean, integer, jsonb, pgTable, primaryKey, text } = pg;
 
-/** The tenant of objects that lie under no tenant's prefix; they are quarantined, not lost. */
+/** The tenant of objects that are under no tenant's prefix; they are quarantined, not lost. */
 export const UNASSIGNED_TENANT = 'unassigned';
 
 export const tenants = pgTable('tenants', {
@@ -39,13 +39,13 @@ export const sftpUsers = pgTable('sftp_users', {
   /** In the tenant's file, which is the truth about it; not made by the launcher. */
   isDeclared: boolean('is_declared').notNull().default(true),
   createdAt: createdAt(),
-  /** By an operator's word, which applying the file again does not take back. */
+  /** By an operator's decision, which applying the file again does not take back. */
   disabledAt: instant('disabled_at'),
   /** Since when the tenant's file no longer has it. */
   removedAt: instant('removed_at'),
 });
 
-/** What is known of a user's keys beside the tenant's file: keys that were added here, and the times and the end of any key. */
+/** What is known of a user's keys next to the tenant's file: keys that were added here, and the times and the end of any key. */
 export const sftpUserKeys = pgTable(
   'sftp_user_keys',
   {

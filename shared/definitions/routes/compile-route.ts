@@ -35,7 +35,7 @@ export interface CompiledStep {
 export interface CompiledRoute {
   readonly tenantId: string;
   readonly name: string;
-  /** False: it takes no file by itself, other routes run it. */
+  /** False: it takes no file on its own, other routes run it. */
   readonly takesFiles: boolean;
   /** Whether `refuses` may ask for the content or the tags of a file. */
   readonly readsObject: boolean;
@@ -43,9 +43,9 @@ export interface CompiledRoute {
   refuses(file: FileToMatch): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
   takesPath(relativePath: string): boolean;
-  /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be carried by itself. */
+  /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be processed on its own. */
   isCompanion(relativePath: string): boolean;
-  /** Undefined: each file by itself. */
+  /** Undefined: each file on its own. */
   readonly batch: BatchRule | undefined;
   /** True for a file that names those of a batch. */
   isManifest(relativePath: string): boolean;
@@ -58,9 +58,9 @@ export interface CompiledRoute {
   /** Whether a file waits for a person before its first step. */
   holds(file: { readonly isLarge: boolean; readonly isDuplicate: boolean; readonly isRenamed: boolean }): boolean;
   readonly retry: RetryPolicy;
-  /** How often a failed record is taken up again, at the call that failed. */
+  /** How often a failed record is retried, at the call that failed. */
   readonly maxSweeps: number;
-  /** Undefined when files are carried whole. */
+  /** Undefined when files are processed whole. */
   readonly records: RecordsLayout | undefined;
   /** Share of the accepted records, above 0: when as many did not succeed, the job fails. */
   readonly failJobAt: number;
@@ -68,7 +68,7 @@ export interface CompiledRoute {
   readonly calls: readonly CompiledCall[];
   /** The job's: all calls are one of them. */
   readonly steps: readonly CompiledStep[];
-  /** Of the step `parallel` at `seq`: each branch as a route of its own, which waits for nobody. */
+  /** Of the step `parallel` at `seq`: each branch as its own route, which waits for nobody. */
   branchesAt(seq: number): ReadonlyMap<string, CompiledRoute>;
 }
 
@@ -157,7 +157,7 @@ const NO_BRANCHES: ReadonlyMap<string, CompiledRoute> = new Map();
 
 const NO_MATCH: CompiledMatch = { readsObject: false, refuses: () => 'no match', takesPath: () => false };
 
-/** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route goes on with the longest that this one takes. */
+/** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route continues with the longest that this one takes. */
 function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema.safeParse> {
   const parsed = routeDocumentSchema.safeParse(definition);
   const tooLong = parsed.error?.issues.filter(
@@ -193,7 +193,7 @@ function callsOf({ steps }: { readonly steps: readonly RouteStep[] }): CompiledC
   return calls.map((call, seq) => ({ ...call, seq }));
 }
 
-/** Calls stand together, which the schema holds; the first makes room for all. */
+/** Calls are together, which the schema holds; the first makes room for all. */
 function groupCalls(steps: readonly RouteStep[], calls: readonly CompiledCall[]): RouteStep[] {
   const first = steps.findIndex((step) => Object.hasOwn(step, 'call'));
   if (first < 0) return [...steps];

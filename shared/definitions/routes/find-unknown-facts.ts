@@ -14,7 +14,7 @@ export function findUnknownFacts(steps: readonly RouteStep[]): UnknownFact[] {
   const all = everyStep(steps);
   const known = new Set(all.flatMap(({ step }) => Object.keys((step.enrich as { facts?: object })?.facts ?? {})));
   return all.flatMap(({ step, path }) => {
-    // Branches are steps of their own here.
+    // Branches are their own steps here.
     const { parallel: _branches, when, ...options } = step;
     const named = [
       ...[...JSON.stringify(options).matchAll(IN_TEMPLATE)].map(([, name]) => name as string),

@@ -62,7 +62,7 @@ const columnFields = {
   decimals: z.int().min(0).max(18).optional(),
   /** `decimal`: the character before the decimals. */
   decimalMark: z.enum(['.', ',']).optional(),
-  /** What stands between groups of three digits, where it stands at all: a blank is also a no-break one. */
+  /** What is between groups of three digits, where it is at all: a blank is also a no-break one. */
   groupMark: z.enum([',', '.', ' ', "'"]).optional(),
   /** How a negative number may be written besides `-5`: `5-` or `(5)`. */
   negative: z.enum(['trailing', 'parentheses']).optional(),
@@ -73,7 +73,7 @@ const columnFields = {
   /** False: negative values are refused, and a `binary` has no sign bit. */
   signed: z.boolean().optional(),
   byteOrder: z.enum(['big', 'little']).optional(),
-  /** `date`: `yyyy`, `yy`, `MM`, `dd`, `DDD`, `HH`, `mm`, `ss`, and what stands between them. */
+  /** `date`: `yyyy`, `yy`, `MM`, `dd`, `DDD`, `HH`, `mm`, `ss`, and what is between them. */
   format: z.string().min(2).max(40).optional(),
   /** `yy` below it is 20yy, else 19yy. */
   pivotYear: z.int().min(0).max(100).optional(),

@@ -1,5 +1,5 @@
 /**
- * The `records:` section of a route: how the records stand in a file, and what each of their columns may hold.
+ * The `records:` section of a route: how the records are laid out in a file, and what each of their columns may hold.
  *
  * 1. Unknown options, and options that mean nothing where they stand, are faults: a rule that is not applied must not look applied.
  * 2. Parsing a parsed section changes nothing, as for the route around it.
@@ -68,7 +68,7 @@ const csvRecordsSchema = z.strictObject({
   delimiter: oneCharacter.default(','),
   /** Doubled inside a quoted field, as in RFC 4180. */
   quote: oneCharacter.default('"'),
-  /** False: the columns stand in the order of the layout. */
+  /** False: the columns are in the order of the layout. */
   header: z.boolean().default(true),
   unknown: unknownSchema,
   ...commonFields,
@@ -81,7 +81,7 @@ const fixedRecordsSchema = z.strictObject({
   recordLength: z.int().min(1).max(LONGEST_FIXED_RECORD),
   /** False: one record follows the other, as mainframes send them. By default false for EBCDIC, else true. */
   lineEnds: z.boolean().optional(),
-  /** `v`: records of different lengths, each behind its record descriptor word (RDW); `vb`: those in blocks with a word of their own (BDW). */
+  /** `v`: records of different lengths, each behind its record descriptor word (RDW); `vb`: those in blocks with their own word (BDW). */
   recordFormat: z.enum(['f', 'v', 'vb']).default('f'),
   /** UTF-8 only: what `from` and `length` count. UTF-16 counts units of two bytes, every other encoding bytes. */
   positions: z.enum(['characters', 'bytes']).optional(),

@@ -42,7 +42,7 @@ const retrySchema = z
   .strictObject({
     /** Tries of one step. */
     maxAttempts: z.int().min(1).max(100).default(3),
-    /** Of a record that a call failed: how often it is taken up again, at that call. */
+    /** Of a record that a call failed: how often it is retried, at that call. */
     maxSweeps: z.int().min(0).max(100).default(3),
     firstDelay: durationSchema({ minMs: 0, maxMs: DAY_MS }).default(2_000),
     factor: z.number().min(1).max(10).default(2),
@@ -214,7 +214,7 @@ export const routeDocumentSchema = z
     description: z.string().max(500).optional(),
     /** Absent where the route says `runOnly`. */
     match: matchSchema.optional(),
-    /** The route takes no file by itself: other routes `run` it. */
+    /** The route takes no file on its own: other routes `run` it. */
     runOnly: z.boolean().optional(),
     acceptEmpty: z.boolean().default(true),
     /** Whose lane its short steps go in; the tenant's when absent. */
@@ -235,7 +235,7 @@ export const routeDocumentSchema = z
     notify: notifySchema.default([]),
     /** For how long finished files are kept; of a file on several routes, the longest. */
     retention: retentionSchema.optional(),
-    /** How records stand in the file, for `parse` and the calls after it. */
+    /** How records are laid out in the file, for `parse` and the calls after it. */
     records: recordsSchema.optional(),
     steps: stepsSchemaOf(stepSchema, 50, findOrderFaults),
   })

@@ -1,4 +1,4 @@
-/** Steps as a route has them: one key, the kind, with its options, and `when` beside it. */
+/** Steps as a route has them: one key, the kind, with its options, and `when` next to it. */
 
 export type RouteStep = Readonly<Record<string, unknown>>;
 

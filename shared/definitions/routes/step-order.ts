@@ -1,4 +1,4 @@
-/** Which steps may stand where in a route. Pure; steps as a parsed route has them. */
+/** Which steps may be where in a route. Pure; steps as a parsed route has them. */
 import { branchesOf, type RouteStep, stepKindOf } from './route-steps.ts';
 
 export interface OrderFault {

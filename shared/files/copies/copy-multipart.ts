@@ -3,7 +3,7 @@
  *
  * 1. The final name appears only when all parts are there and, where the source's checksum is known, when they are its bytes: the
  *    store is told it, and refuses any other.
- * 2. With a log the copy goes on where an earlier try was, whatever worker that had: what the store lists counts, compared with what
+ * 2. With a log the copy continues where an earlier try was, whatever worker that had: what the store lists counts, compared with what
  *    was written down. A failure that may pass leaves the upload to the next try; any other aborts it, after writing that it does.
  * 3. The upload carries the job's id, so that a completed object whose reply was lost is recognised.
  * 4. Server-side, the store moves the bytes; to an external store all is streamed. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
@@ -164,7 +164,7 @@ async function openUpload(parts: CopyParts, request: DescribedCopy, facts: CopyF
   return { type: 'open', upload, facts, done: [], found: [] };
 }
 
-/** Undefined when there is nothing to go on with. */
+/** Undefined when there is nothing to continue with. */
 async function goOn(
   { client }: CopyParts,
   request: DescribedCopy,
@@ -372,7 +372,7 @@ interface Failed {
 }
 
 async function giveUp({ client, external }: CopyParts, { upload, log, error }: Failed): Promise<void> {
-  // Whoever goes on with it finds the parts. Damaged ones are not gone on with.
+  // Whoever continues with it finds the parts. Damaged ones are not continued.
   if (log !== undefined && isWorthKeeping(error)) return;
   // An external store that refuses is tried again, and does so to an abort as well.
   if (log !== undefined && external !== undefined && isRefusal(error)) return;

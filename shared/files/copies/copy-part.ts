@@ -1,8 +1,8 @@
 /**
  * One part of a copy: made by the store itself, or read, held and sent.
  *
- * 1. A part that failed for a passing reason is tried again by itself: the others go on.
- * 2. What is read is the object that was meant (`ifMatch`), and so many bytes as the part has. A read that breaks goes on where it was.
+ * 1. A part that failed for a passing reason is tried again on its own: the others continue.
+ * 2. What is read is the object that was meant (`ifMatch`), and so many bytes as the part has. A read that breaks continues where it was.
  * 3. A held part is sent from memory, as often as need be. Its request carries the checksum of its bytes, or is signed over them where the
  *    store keeps no checksums: the store takes no others.
  * 4. A part too large to be held flows through, with its checksum at its end, and is read again when it has to be sent again.
@@ -36,7 +36,7 @@ export interface PartRequest {
 
 export type ReadStream = (address: ObjectAddress, options: ReadOptions) => AsyncIterable<Uint8Array>;
 
-/** Over about 10 s; what lasts longer is for the step's next try, which goes on here. */
+/** Over about 10 s; what lasts longer is for the step's next try, which continues here. */
 const MOST_TRIES = 6;
 const FIRST_PAUSE_MS = 200;
 

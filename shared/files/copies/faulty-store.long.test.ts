@@ -66,7 +66,7 @@ async function untilDone<Result>(target: ObjectAddress, work: () => Promise<Resu
 }
 
 describe('content of unknown length', () => {
-  /** What a transform does: reads the source, and writes what comes of it. */
+  /** What a transform does: reads the source, and writes the result. */
   const pass = (landed: Awaited<ReturnType<typeof land>>): Promise<UploadedObject> =>
     store.upload({ target: landed.target, body: store.readStream(landed.source, { ifMatch: landed.source.etag }) });
 
@@ -155,7 +155,7 @@ describe('a server-side copy', () => {
     expect(await leftAt(landed.target)).toEqual({ uploads: 0, versions: 1 });
   });
 
-  /** As a store whose disk or memory flips a bit while it copies, and that knows no better: its ETag is that of the damaged part. */
+  /** As a store whose disk or memory flips a bit while it copies, and that has no better: its ETag is that of the damaged part. */
   function damagedBy(bytes: Buffer): Choose {
     return ({ operation, url, partNumber }) => {
       if (operation !== 'UploadPartCopy' || partNumber !== 2) return undefined;

@@ -4,7 +4,7 @@
  * 1. An upload is known to the log before its first part is sent; one that an earlier try left is aborted first.
  * 2. Completing and aborting are written before they are done; without the log's word neither is done. An abort that fails does not hide
  *    why the upload did: the sweeper aborts what is left.
- * 3. A part is sent as those of copies are: as slowly as its line, and again by itself when it failed for a passing reason.
+ * 3. A part is sent as those of copies are: as slowly as its line, and again on its own when it failed for a passing reason.
  * 4. What fits in one request makes no multipart upload, and nothing is written of it.
  */
 import {

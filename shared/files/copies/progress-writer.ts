@@ -1,7 +1,7 @@
 /**
- * Tells a transfer's log how far it is, at most once a second, beside the copying.
+ * Tells a transfer's log how far it is, at most once a second, next to the copying.
  *
- * 1. Parts that are finished are written down to be gone on with; bytes of parts in flight are told to be watched, and for nothing else.
+ * 1. Parts that are finished are written down to be continued; bytes of parts in flight are told to be watched, and for nothing else.
  * 2. The first finished part is written at once: should the worker die, it is known to have got somewhere.
  * 3. While nothing moves the rate falls to 0 within `RATE_OVER_MS`; then nothing is written until something does.
  */
@@ -54,7 +54,7 @@ export class ProgressWriter {
     this.#bytesInFlight.set(partNumber, bytes);
   }
 
-  /** A whole part that nobody will go on with. */
+  /** A whole part that nobody will continue with. */
   passed(partNumber: number, sizeBytes: number): void {
     this.#bytesInFlight.delete(partNumber);
     this.#bytesFinished += sizeBytes;
@@ -66,7 +66,7 @@ export class ProgressWriter {
     if (!this.#hasWrittenParts && this.#writing === undefined) void this.#begin();
   }
 
-  /** No more is watched. Everything finished so far is written, or the log cannot be reached: the store knows its parts by itself. */
+  /** No more is watched. Everything finished so far is written, or the log cannot be reached: the store knows its parts on its own. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;

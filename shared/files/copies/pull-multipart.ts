@@ -1,10 +1,10 @@
 /**
- * An upload of what comes over one connection from elsewhere, in order, so that another worker can go on with it.
+ * An upload of what comes over one connection from elsewhere, in order, so that another worker can continue with it.
  *
  * 1. It is a multipart upload whatever its size, empty ones too: of one upload id only one completion succeeds, so a worker that lost its
  *    lease makes no second version.
  * 2. The version carries a mark. An upload that is gone was completed or aborted: the version with its mark tells which.
- * 3. Another try goes on at the first missing part, when it is about the same content; else the upload is aborted first.
+ * 3. Another try continues at the first missing part, when it is about the same content; else the upload is aborted first.
  * 4. The final name appears only after `verify` has looked at what came.
  */
 import { createHash } from 'node:crypto';
@@ -167,7 +167,7 @@ async function sendParts(
       either.throwIfAborted();
       hash?.update(piece);
       bytes += piece.byteLength;
-      // More than was told of: the file grew, and what came is not what would be verified.
+      // More than was announced: the file grew, and what came is not what would be verified.
       if (bytes > sizeBytes) break;
       let at = 0;
       while (at < piece.byteLength) {

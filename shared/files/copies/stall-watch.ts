@@ -1,7 +1,7 @@
 /**
  * Ends a copy over which nothing moves, so that its slot goes to one that does; it is tried again later.
  *
- * A request that stands still is given up and sent again by itself (`s3-client.ts`, `read-object.ts`). The watch is for what does not move
+ * A request that stands still is given up and sent again on its own (`s3-client.ts`, `read-object.ts`). The watch is for what does not move
  * then either. A copy that has no part in flight waits for its turn, and is not watched. Nor is the time for which this process stood still
  * itself: what arrived meanwhile has yet to be read.
  */
@@ -30,7 +30,7 @@ export function watchedStallMs(stallMs: number): number {
   return (stallMs * 3) / 2;
 }
 
-/** Of one that the store makes by itself, of which nothing is seen but finished parts. */
+/** Of one that the store makes on its own, of which nothing is seen but finished parts. */
 export function unwatchedStallMs(stallMs: number): number {
   return 3 * stallMs;
 }

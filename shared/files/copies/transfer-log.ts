@@ -1,10 +1,10 @@
 /**
- * What a copy in parts writes down of itself, so that another worker can go on with it. Bound to one owner (a job's step, or a file's
+ * What a copy in parts writes down of itself, so that another worker can continue with it. Bound to one owner (a job's step, or a file's
  * archive copy) and its epoch.
  *
  * 1. Every call of a worker that is no longer the owner's throws `LEASE_LOST` and changes nothing: only the holder completes or aborts.
  * 2. What is about to be done to an upload (complete, abort) is written before it is done.
- * 3. A stream of unknown length is written down to be watched, and so that a leftover is aborted: it is never gone on with.
+ * 3. A stream of unknown length is written down to be watched, and so that a leftover is aborted: it is never continued.
  */
 export type CopyPlan = 'server-side' | 'streamed';
 export type TransferPlan = CopyPlan | 'unknown-length' | 'pulled';
@@ -37,13 +37,13 @@ export interface FinishedPart {
 /** A transfer as an earlier try left it. */
 export interface LeftTransfer extends TransferFacts {
   readonly uploadId: string;
-  /** Somebody began to abort the upload: it is never gone on with. */
+  /** Somebody began to abort the upload: it is never continued. */
   readonly isAborting: boolean;
   readonly parts: readonly FinishedPart[];
 }
 
 export interface TransferProgress {
-  /** Finished since the last call, to be gone on with; none of a stream of unknown length. */
+  /** Finished since the last call, to be continued; none of a stream of unknown length. */
   readonly parts: readonly FinishedPart[];
   /** With what has been moved of parts in flight. */
   readonly bytesDone: number;

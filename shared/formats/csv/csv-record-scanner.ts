@@ -1,7 +1,7 @@
 /**
  * Where the next record of a CSV text ends, and its fields (RFC 4180; LF, CR LF or CR, in EBCDIC also NEL).
  *
- * 1. A quote out of place spoils its own record as long as that stands on one line. Past a line break nobody can say what belongs to
+ * 1. A quote out of place spoils its own record as long as that is on one line. Past a line break nobody can say what belongs to
  *    what, and the scan tells so.
  * 2. A record over the bound is told after as many characters, whether or not its end was seen.
  * 3. A record has at most `MOST_FIELDS` fields and one more, which stands for all others.
@@ -133,7 +133,7 @@ export class CsvRecordScanner {
 /** Of a text of quotes alone, all their places at once would take fifty times as much memory as the text. */
 const SLICE_CHARACTERS = 8_192;
 
-/** `text` has each quote twice, as it stands within quotes. */
+/** `text` has each quote twice, as it is within quotes. */
 function undoubled(text: string, quote: string): string {
   let single = '';
   for (let from = 0; from < text.length; ) {

@@ -1,9 +1,9 @@
 /**
  * The rows of a CSV text, given piece by piece: the one reading of CSV, whatever becomes of the rows.
  *
- * 1. A quote out of place or too many bytes break their own row, and reading goes on at the next line. A quote that is not closed, or closed some
+ * 1. A quote out of place or too many bytes break their own row, and reading continues at the next line. A quote that is not closed, or closed some
  *    lines later, is thrown: all after it is doubtful.
- * 2. Rows without any text (blank lines, and the delimiters alone that spreadsheets leave behind) are no rows, and yet are counted as lines. Nor
+ * 2. Rows without any text (blank lines, and the delimiters alone that spreadsheets leave behind) are not rows, and yet are counted as lines. Nor
  *    are a last line of blanks that no line end follows, and Excel's first line `sep=`.
  * 3. It yields between two rows when the sink says that it is full, so that no piece makes a long slice of work.
  */

@@ -2,7 +2,7 @@
  * Reads CSV as a stream: the header, then each row with its line, in batches. The same reading as that of record routes (`CsvRowScan`), without columns.
  *
  * 1. Memory is bounded by one record, whose length is bounded, and the event loop gets its turn whatever the file holds.
- * 2. A row with the wrong number of columns, a quote out of place or too many bytes is rejected and reading goes on; what makes all after it doubtful (an
+ * 2. A row with the wrong number of columns, a quote out of place or too many bytes is rejected and reading continues; what makes all after it doubtful (an
  *    open quote, a NUL, bytes of another encoding) is thrown as `FormatFault`.
  * 3. Values stay the text that they are.
  */

@@ -2,7 +2,7 @@
  * Records of CSV: by the names of its header or in the order of the layout.
  *
  * 1. A row with the wrong number of columns, a quote out of place or too many bytes is rejected alone. A header that is wrong is thrown.
- * 2. Last columns named `reject_reason` are no part of the record, so that a corrected rejects file is taken as it is.
+ * 2. Last columns named `reject_reason` are not a part of the record, so that a corrected rejects file is taken as it is.
  */
 import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
 import type { CsvRecords } from '#shared/definitions/routes/records-schema.ts';

@@ -33,7 +33,7 @@ export function framed(layout: FixedRecords, codec: EncodingCodec, sink: RecordS
   return hasBinaryColumns(layout) ? byLength(layout, codec, sink, true) : byLine(layout, codec, sink);
 }
 
-/** Blank lines are no records, and yet are counted as lines. */
+/** Blank lines are not records, and yet are counted as lines. */
 function byLine({ maxRecordBytes, recordLength }: FixedRecords, codec: EncodingCodec, sink: RecordSink) {
   const splitter = new LineSplitter(Math.floor(maxRecordBytes / codec.unitBytes), codec.isEbcdic);
   const marks = new EndMarks(codec.isEbcdic);

@@ -263,7 +263,7 @@ export function fixedRecords(
   return { push, finish };
 }
 
-/** More of them are no padding of a block: the longest has 32,760 bytes. */
+/** More of them are not padding of a block: the longest has 32,760 bytes. */
 const MOST_PADDING = 32_760;
 
 /** What nearly every record is not, seen at its first character. */

@@ -3,7 +3,7 @@ import type { OnReject } from '#shared/definitions/routes/records-schema.ts';
 
 export type RejectsVerdict = 'accept' | 'reject-file' | 'hold';
 
-/** `accept`: the accepted records are carried on, the rejected ones go back. */
+/** `accept`: the accepted records continue, the rejected ones go back. */
 export function judgeRejects(
   { records, rejected }: { readonly records: number; readonly rejected: number },
   rule: OnReject,

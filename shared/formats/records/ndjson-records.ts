@@ -1,5 +1,5 @@
 /**
- * Records of NDJSON: an object per line. A bad line is rejected alone; blank lines are no records; the key `reject_reason` is no part of a
+ * Records of NDJSON: an object per line. A bad line is rejected alone; blank lines are not records; the key `reject_reason` is not a part of a
  * record, so that a corrected rejects file is taken as it is.
  */
 import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';

@@ -193,7 +193,7 @@ class JsonReader {
 const NESTED: JsonMember = { kind: 'nested', text: '' };
 const NULL: JsonMember = { kind: 'null', text: '' };
 
-/** Whether an odd number of backslashes stands before `at`. */
+/** Whether an odd number of backslashes is before `at`. */
 function isEscaped(text: string, start: number, at: number): boolean {
   let slashes = 0;
   while (at - 1 - slashes >= start && text[at - 1 - slashes] === '\\') slashes += 1;

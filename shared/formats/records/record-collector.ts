@@ -2,7 +2,7 @@
  * Gathers what a parser finds, and counts it.
  *
  * 1. Every record is either accepted or rejected: records = accepted + rejected.
- * 2. Its memory is bounded: parsers look at `isFull` after each record, and go on when what there is was taken.
+ * 2. Its memory is bounded: parsers look at `isFull` after each record, and continue when what there is was taken.
  * 3. Only accepted records occupy unique values, so that a rejected one can come again, corrected.
  */
 import type { ErrorCode } from '#shared/errors.ts';

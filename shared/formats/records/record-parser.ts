@@ -3,7 +3,7 @@ import type { RecordsSummary } from './record-item.ts';
 
 export interface RecordParser {
   /**
-   * `isLast`: nothing comes after it. Yields whenever the collector is full, to go on when that was emptied.
+   * `isLast`: nothing comes after it. Yields whenever the collector is full, to continue when that was emptied.
    * @throws FormatFault when the file cannot be read on.
    */
   push(piece: Buffer, isLast: boolean): Generator<void>;

@@ -65,7 +65,7 @@ const valuesOf = (items: readonly unknown[]) =>
 
 const cuts = fc.array(fc.nat(5_000), { maxLength: 8 });
 
-/** The characters of an encoding of single bytes that are not control characters; each has a byte of its own. */
+/** The characters of an encoding of single bytes that are not control characters; each has its own byte. */
 const singleByteText = (encoding: Encoding, maxLength: number) => {
   const codec = encodingCodec(encoding);
   const all = [...Array(256).keys()].map((byte) => codec.decodeValue(codec.toUnits(Buffer.of(byte))) ?? '');

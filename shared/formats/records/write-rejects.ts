@@ -2,10 +2,10 @@
  * The rejected records of a file as a file of the same format and encoding, for the sender to correct and send again.
  *
  * 1. What the sender wrote stays as it is, byte for byte; only what is longer than `maxRecordBytes` is cut.
- * 2. CSV gets a last column `reject_reason`, NDJSON a last key of that name; reading passes both over. A line that is no JSON object becomes one with
+ * 2. CSV gets a last column `reject_reason`, NDJSON a last key of that name; reading passes both over. A line that is not a JSON object becomes one with
  *    `reject_reason` and, as text, `reject_raw`.
  * 3. Fixed width has no room for a column: the records stand alone, between their header and a trailer whose count is made again, and
- *    `writeRejectReasons` gives the reasons beside them. Totals in the trailer stay: the right values are the sender's to give.
+ *    `writeRejectReasons` gives the reasons next to them. Totals in the trailer stay: the right values are the sender's to give.
  */
 import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
 import type { CsvRecords, FixedRecords, NdjsonRecords } from '#shared/definitions/routes/records-schema.ts';

@@ -11,7 +11,7 @@ import type { DataReader } from './read-data.ts';
 import type { Trust } from './trust-certificate.ts';
 
 const NOT_IMPLEMENTED = new Set([500, 501, 502, 503, 504, 522, 550]);
-/** Contexts whose server knows no EPSV. */
+/** Contexts whose server has no EPSV. */
 const withoutEpsv = new WeakSet<FTPContext>();
 const readers = new WeakMap<FTPContext, DataReader>();
 /** How long a reply may take after the data connection that it ends. */

@@ -1,5 +1,5 @@
 /**
- * What a data connection brings, in large pieces. TLS gives records of 16 KiB: as a stream, each is a buffer of its own that passes three
+ * What a data connection brings, in large pieces. TLS gives records of 16 KiB: as a stream, each is its own buffer that passes three
  * streams, which costs more than deciphering it. So they are read into one buffer, and gathered from there.
  *
  * 1. No more than `MOST_WAITING_BYTES` and what the socket has read already wait to be taken: then it is paused.

@@ -8,7 +8,7 @@ const LONGEST_ENTRY = 1_048_576;
 const DEEPEST = 64;
 
 export interface EntryBound {
-  /** An entry ended, or something else that is no part of one. */
+  /** An entry ended, or something else that is not a part of one. */
   ended(): void;
   /** With each tag that opens, since what is done for one grows with those that are open, and after each piece of the reply. */
   check(depth: number): void;

@@ -158,7 +158,7 @@ export class HttpsRequests {
       body.destroy();
       throw new RemoteError('protocol', 'the server does not give the bytes of the file', { reply: statusCode });
     }
-    // Some servers know no ranges.
+    // Some servers have no ranges.
     let skipped = statusCode === 206 ? offset : 0;
     if (statusCode === 206 && !`${replied['content-range']}`.startsWith(`bytes ${offset}-`)) {
       body.destroy();

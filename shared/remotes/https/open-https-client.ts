@@ -2,7 +2,7 @@
  * A client of one HTTPS server with files, and of others that it names.
  *
  * 1. The certificate is judged before anything is sent, on every socket that is opened. Pinned keys are those of the server itself.
- * 2. One request at a time; what makes no progress for `timeouts.stall` is ended, a long transfer that goes on is not.
+ * 2. One request at a time; what makes no progress for `timeouts.stall` is ended, a long transfer that continues is not.
  */
 import { once } from 'node:events';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';

@@ -131,7 +131,7 @@ export async function openSftpConnection(
   }
 }
 
-/** Signatures of RSA keys have names of their own. */
+/** Signatures of RSA keys have their own names. */
 function typeOfKey(algorithm: string): string {
   return algorithm.startsWith('rsa-') ? 'ssh-rsa' : algorithm;
 }
@@ -231,7 +231,7 @@ async function openByTypes(remote: SftpRemote, secrets: SftpSecrets, options: By
   }
 }
 
-/** What is asked for at one time leaves as one: ssh2 writes each packet by itself, and a call of the system costs as much as making one. */
+/** What is asked for at one time leaves as one: ssh2 writes each packet on its own, and a call of the system costs as much as making one. */
 function gatherWrites(socket: Socket): Socket {
   let isGathering = false;
   const { write } = socket;

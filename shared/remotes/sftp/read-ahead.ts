@@ -48,7 +48,7 @@ export async function* readAhead(
     position += bytes;
   }
 
-  /** Up to `width` requests; nothing behind the known end before the server said that the file goes on there. */
+  /** Up to `width` requests; nothing behind the known end before the server said that the file continues there. */
   function launchMore(): void {
     while (!isAtEnd && flights.length < width) {
       const left = sizeBytes === undefined || isLonger ? pieceBytes : sizeBytes - position;

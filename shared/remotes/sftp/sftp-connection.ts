@@ -40,7 +40,7 @@ interface MoveOptions extends RenameOptions {
 
 type Callback<Result> = (error?: Error | null, result?: Result) => void;
 
-/** ssh2 splits what is longer into requests one after the other. This is its bound for servers of which it knows no better. */
+/** ssh2 splits what is longer into requests one after the other. This is its bound for servers of which it has no better. */
 const LEAST_PIECE_BYTES = 31_952;
 
 /** How much one request may ask for, which ssh2 learns from the server and keeps to itself. */

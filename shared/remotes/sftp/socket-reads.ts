@@ -2,7 +2,7 @@
  * What comes over a socket, in one buffer that is read into again and again: a buffer for each 64 KiB, as Node makes them, is most of what the
  * collector is called for in a large file.
  *
- * 1. Who listens gets bytes of its own until `share` says that it keeps none of them past its call.
+ * 1. Who listens gets its own bytes until `share` says that it keeps none of them past its call.
  * 2. What comes before anybody listens is kept for the first who does.
  */
 import type { OnReadOpts, Socket } from 'node:net';

@@ -1,9 +1,9 @@
 /**
- * What ssh2 does anew for every packet and need not, set right after each handshake, the repeated ones too.
+ * What ssh2 does again for every packet and need not, set right after each handshake, the repeated ones too.
  *
  * 1. It makes a cipher from the bytes of its key; Node turns them into a key object each time, which costs more than encrypting a small packet.
  *    So they become one, once. A cipher that keeps its key elsewhere is left as it is.
- * 2. With AES-GCM it keeps nothing of what it is given: every packet is deciphered into a buffer of its own. So the reads may share theirs.
+ * 2. With AES-GCM it keeps nothing of what it is given: every packet is deciphered into its own buffer. So the reads may share theirs.
  */
 import { createSecretKey } from 'node:crypto';
 import type { Client, NegotiatedAlgorithms } from 'ssh2';

@@ -157,7 +157,7 @@ export class WebdavConnection implements RemoteConnection {
     if (statusCode === 207) throw new RemoteError('refused', `could not ${doing}`, { reply: statusCode });
   }
 
-  /** Decoded; undefined where that is no path of this server. A name that is not UTF-8 has U+FFFD. */
+  /** Decoded; undefined where that is not a path of this server. A name that is not UTF-8 has U+FFFD. */
   #pathOf(href: string): string | undefined {
     const path = href.startsWith('/') ? href : URL.parse(href)?.pathname;
     if (path === undefined) return undefined;

@@ -42,7 +42,7 @@ export const fleetVariables = {
     .default(524_288_000)
     .describe('Files larger than this are copied by the large-file-worker. Use the same value for every service.'),
   /**
-   * How many wake-ups of one tenant stand in a queue of work at once: so many stand before another tenant's next. Small where the queues
+   * How many wake-ups of one tenant are in a queue of work at once: so many are before another tenant's next. Small where the queues
    * are served in plain order (fauxqs); with fair queues (Amazon SQS) it only bounds what is lost with a queue.
    */
   LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 })

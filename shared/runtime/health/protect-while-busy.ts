@@ -2,8 +2,8 @@
  * Asks Amazon ECS not to end this task for a scale-in or a deployment while it is at work (ECS, "Task scale-in protection").
  *
  * 1. Asked a few seconds after work began: a copy of hours is not given up for a task too many, and short work never asks.
- * 2. Protection ends on its own within the hour, so a task that hangs is not kept for ever; while work goes on it is asked for again.
- * 3. It only saves time. When the agent does not answer, work goes on, and whatever is cut off is taken over elsewhere.
+ * 2. Protection ends on its own within the hour, so a task that hangs is not kept for ever; while work continues it is asked for again.
+ * 3. It only saves time. When the agent does not answer, work continues, and whatever is cut off is taken over elsewhere.
  */
 import { createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';

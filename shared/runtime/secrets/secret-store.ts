@@ -27,7 +27,7 @@ export function isSecretName(name: string): boolean {
   return NAME.test(name) && name.split('/').every((part) => part !== '' && !part.startsWith('.'));
 }
 
-/** `isPassing`: the store did not answer, which may pass by itself; otherwise a person has to put the secret right. */
+/** `isPassing`: the store did not answer, which may pass on its own; otherwise a person has to put the secret right. */
 export class SecretError extends LongshoreError {
   readonly isPassing: boolean;
 

@@ -6,7 +6,7 @@
  *    file knows its trace, and the other way round.
  * 2. Its low 62 bits are random, as W3C asks of a trace id, so sampling by ratio takes the same files in every service.
  * 3. The first span's id is the id's lower half. Work that no message tells the parent of hangs below that span.
- * 4. A parent from a message counts only in the file's own trace: a foreign or broken one is no parent.
+ * 4. A parent from a message counts only in the file's own trace: a foreign or broken one is not a parent.
  */
 
 export function traceIdOf(fileId: string): string {

@@ -3,7 +3,7 @@
  *
  * 1. No context of its own: parents are handed on as arguments, nothing is patched, and no global is set.
  * 2. Spans wait in memory, 2,048 at most, and go out 512 at a time, one request after the other. What a collector does not take in time is
- *    dropped: one that hangs or is away costs a log line, and neither memory nor time.
+ *    dropped: one that hangs or is down costs a log line, and neither memory nor time.
  * 3. Attributes are cut at 256 characters, and a span has 32 at most.
  */
 import { setTimeout as delay } from 'node:timers/promises';

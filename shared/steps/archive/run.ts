@@ -1,5 +1,5 @@
 /**
- * `archive`: a copy of the job's object, beside the file's original in the archive bucket, verified as every copy is.
+ * `archive`: a copy of the job's object, next to the file's original in the archive bucket, verified as every copy is.
  *
  * 1. One object for each job and step: another try finds what an earlier one wrote by its key, and keeps that.
  * 2. It is deleted with the file's objects, as the output names it (`shared/retention/`), and kept by the same holds.

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { idSchema } from '#shared/definitions/name-schemas.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
-/** Rows that could not be read have it, and it must go on to say so. */
+/** Rows that could not be read have it, and it must continue to say so. */
 const CODE_OF_PARSE = 'PARSE_ERROR';
 
 const callOptionsSchema = z

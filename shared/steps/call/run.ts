@@ -1,9 +1,9 @@
 /**
- * `call`: lets the records of the file be carried, and tells in the end what became of them. The calls themselves are made by the
+ * `call`: lets the records of the file be processed, and tells in the end what happened to them. The calls themselves are made by the
  * chunks of records; this step waits for them and has no slot meanwhile.
  *
- * 1. Records of a held file are not carried before an operator released it.
- * 2. The results file has a row for every row of the file, and stands before the step ends.
+ * 1. Records of a held file are not processed before an operator released it.
+ * 2. The results file has a row for every row of the file, and is before the step ends.
  */
 
 import type { UploadedObject } from '#shared/files/object-store.ts';

@@ -1,7 +1,7 @@
 /**
- * The results file: what became of each row, rejected ones too, as a CSV in UTF-8 that is safe to open in a spreadsheet.
+ * The results file: what happened to each row, rejected ones too, as a CSV in UTF-8 that is safe to open in a spreadsheet.
  *
- * 1. Rows stand in the order of the file; written again from the same records, the bytes are the same.
+ * 1. Rows are in the order of the file; written again from the same records, the bytes are the same.
  */
 import { shownBusinessKey } from '#shared/formats/records/business-key.ts';
 import { spreadsheetRow } from '#shared/formats/records/write-rejects.ts';

@@ -87,7 +87,7 @@ const goneSchema = z.object({ gone: z.literal(true), generation: z.int() });
 const LOOK_AGAIN_MS = 5_000;
 
 /**
- * The partner may take the file at any time, and the push ended with the server's word that it was there: gone is no fault. But only the server
+ * The partner may take the file at any time, and the push ended with the server's word that it was there: gone is not a fault. But only the server
  * that gave its word can say so, not by its first look where nobody saw the file there, and it was picked up only if somebody did.
  */
 async function confirmPush(

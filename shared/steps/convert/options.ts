@@ -70,7 +70,7 @@ const toSchema = z.discriminatedUnion(
         lineEnds: z.enum(['lf', 'crlf']).default('lf'),
         /** In their order; those of the header or of `map` when absent. */
         columns: columnsSchema.optional(),
-        /** Members of a record that are none of the columns. */
+        /** Members of a record that are not one of the columns. */
         unknown: z.enum(['reject', 'ignore']).default('reject'),
       })
       .refine(differingDelimiters, differing),

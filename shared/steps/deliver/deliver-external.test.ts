@@ -1,4 +1,4 @@
-/** Deliveries to an external store: another server, other credentials, nothing that either could copy from the other by itself. */
+/** Deliveries to an external store: another server, other credentials, nothing that either could copy from the other on its own. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -24,7 +24,7 @@ function factsOf(source: z.ZodType<string>) {
 }
 
 const commonFields = {
-  /** Nothing is found: `accept` goes on without the facts. */
+  /** Nothing is found: `accept` continues without the facts. */
   onNone: z.enum(['fail', 'accept']).default('fail'),
   /** What was found for the same question is used again for so long. */
   cacheFor: durationSchema({ minMs: 0, maxMs: DAY_MS }).default(0),

@@ -210,7 +210,7 @@ function prepared(
   return { type: 'prepared', facts };
 }
 
-/** Faults of the file and of the database end the step; damage on the way and whatever else is thrown go on. */
+/** Faults of the file and of the database end the step; damage on the way and whatever else is thrown continue. */
 async function refusing(
   context: StepContext<LoadOptions>,
   work: () => Promise<Prepared<LoadFacts>>,

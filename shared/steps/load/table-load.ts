@@ -60,7 +60,7 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
   const names = columns.map(([column]) => column);
   /** Of the columns, without length or precision: those are held to when a row is inserted. By `check`. */
   let types: readonly string[] = [];
-  /** COPY knows no views, rules and row security, and gives values to columns that take none. By `check`. */
+  /** COPY has no views, rules and row security, and gives values to columns that take none. By `check`. */
   let canCopy = false;
   const run = <Result>(statement: Parameters<OpenDatabase['run']>[0]) => database.run<Result>(statement, signal);
   const into = (sql: Sql): Fragment => sql`INSERT INTO ${sql(table)} (${listOf(sql, names)})`;

@@ -11,7 +11,7 @@ export const MOST_BRANCHES = 10;
 export function parallelSchema<Steps extends z.ZodType>(stepsSchema: Steps) {
   return z
     .strictObject({
-      /** `all`: the job goes on when all branches have ended. `any`: as soon as one has succeeded; the others go on by themselves. */
+      /** `all`: the job continues when all branches have ended. `any`: as soon as one has succeeded; the others continue on their own. */
       join: z.enum(['all', 'any']).default('all'),
       onFailure: onFailureSchema,
       branches: z.record(

@@ -1,7 +1,7 @@
 /**
- * `parallel`: starts the job's branches, waits for them without a slot, and says what became of each.
+ * `parallel`: starts the job's branches, waits for them without a slot, and says what happened to each.
  *
- * 1. A branch is a job of its own: it retries, waits and fails by itself, and works on the bytes that the job has here. What it makes of them
+ * 1. A branch is its own job: it retries, waits and fails on its own, and works on the bytes that the job has here. What it makes of them
  *    stays in the branch.
  *    Short ones begin in the hands of the job's worker: where all of them end there, the job does not wait at all. Of `any` the first to succeed
  *    is not to wait for the others, so each takes the way of the queue.
@@ -43,7 +43,7 @@ export function outcomeOf(
     return { type: 'wait', afterMs, reason: join === 'any' ? ANY_BRANCH : BRANCHES };
   }
   const unsuccessful = states.length - succeeded.length;
-  // What must not go on with one branch must not with any, whatever the route says of failures.
+  // What must not continue with one branch must not with any, whatever the route says of failures.
   const infected = states.find(({ cause }) => quarantines(cause));
   const isFailure = join === 'any' ? succeeded.length === 0 : unsuccessful > 0;
   if (infected === undefined && (!isFailure || onFailure === 'continue')) return { type: 'succeeded', output };

@@ -35,7 +35,7 @@ test('a file may have a line of 1 GB: a rejected row, and memory stays flat', as
     Buffer.concat([gzipSync('id,n\na,1\n'), ...line, gzipSync('\nb,2\n')]),
   );
   const layout = { ...CSV, maxExpandRatio: 2_000, maxRecordBytes: 1_000_000 };
-  // What the first file of a process loads and compiles is no growth by this one.
+  // What the first file of a process loads and compiles is not growth by this one.
   await parse(await bench.land('in/small.csv.gz', gzipSync('id,n\na,1\n')), layout);
   const startRss = process.memoryUsage.rss();
   let growth = 0;

@@ -1,4 +1,4 @@
-/** `parse`: reads the job's object by the `records:` section of its route; what there is to say stands there. */
+/** `parse`: reads the job's object by the `records:` section of its route; what there is to say is there. */
 import { z } from 'zod';
 import type { StepOptionsKind } from '../step-options.ts';
 

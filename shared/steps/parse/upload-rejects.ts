@@ -43,7 +43,7 @@ interface Upload {
 export function uploadRejects(context: StepContext<unknown>, layout: RejectsLayout, key: string): RejectsUpload {
   const bucket = context.bucketNames.outbound;
   const reasonsKey = layout.format === 'fixed' ? `${key}.reasons.csv` : undefined;
-  /** What stands before the first rejected row. */
+  /** What is before the first rejected row. */
   const beginning: RecordItem[] = [];
   let uploads: readonly Upload[] | undefined;
 

@@ -1,4 +1,4 @@
-/** `post` to a real HTTP server: what it is sent, what becomes of its replies, and that nothing is sent twice that must not be. */
+/** `post` to a real HTTP server: what it is sent, what happens to its replies, and that nothing is sent twice that must not be. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';

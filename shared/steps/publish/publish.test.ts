@@ -1,4 +1,4 @@
-/** `publish` to a real queue and topic: what comes, once on FIFO ones, and what becomes of lost replies. */
+/** `publish` to a real queue and topic: what comes, once on FIFO ones, and what happens to lost replies. */
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';

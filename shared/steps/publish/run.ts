@@ -2,7 +2,7 @@
  * `publish`: one message for the file, or one for each of its rows.
  *
  * 1. Every message has the attribute `longshore-key`, the same for every try; where there are no attributes, it is a field of the body.
- * 2. Messages are sent in parts, each an effect of its own: what is done is not sent again.
+ * 2. Messages are sent in parts, each its own effect: what is done is not sent again.
  * 3. A FIFO target drops what it was sent before, for five minutes: within four a part whose reply was lost is repeated, later it is
  *    ambiguous. Other targets are sent it again, which the route has allowed.
  * 4. Of a file that its layout rejects nothing is sent: it is read once before.

@@ -2,7 +2,7 @@
  * `push`: the file onto a partner's SFTP, FTPS or WebDAV server, or into Azure Blob Storage.
  *
  * 1. The final name shows a whole, verified file or none: the bytes go to a temporary name that is made of the effect's key, and are renamed.
- * 2. An upload that was cut off goes on at the size that is there.
+ * 2. An upload that was cut off continues at the size that is there.
  * 3. Whoever does not know whether the rename was carried out asks: the temporary name is there, or the final one with our size.
  * 4. A final name that somebody else has is left alone, unless the route says otherwise.
  * 5. The marker is its own effect, after the file.

@@ -2,7 +2,7 @@
  * The result of GuardDuty Malware Protection for S3, which is a tag of the object that it scanned.
  * https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-s3-object-tags.html
  *
- * 1. Only `NO_THREATS_FOUND` goes on. No tag within the time of the route, and any result that is not known here, hold the file.
+ * 1. Only `NO_THREATS_FOUND` continues. No tag within the time of the route, and any result that is not known here, hold the file.
  * 2. An object has the tag of the version that the job works on.
  */
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-/** `scan`: no file goes on before a virus scanner has looked at it. */
+/** `scan`: no file continues before a virus scanner has looked at it. */
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
@@ -17,7 +17,7 @@ const scanOptionsSchema = z.strictObject({
   maxSize: sizeSchema.default(100 * MIB).refine((bytes) => bytes >= 1_024 && bytes <= MOST_BYTES, {
     error: 'must be from 1 KB to 4 GB',
   }),
-  /** Larger than `maxSize`, or than a limit of the scanner. `hold`: an operator may let it go on without a scan. */
+  /** Larger than `maxSize`, or than a limit of the scanner. `hold`: an operator may let it continue without a scan. */
   onTooLarge: z.enum(['hold', 'fail']).default('hold'),
   /** Archives and documents with a password. */
   onEncrypted: z.enum(['hold', 'fail']).default('hold'),

@@ -1,7 +1,7 @@
 /**
  * `scan`: the job's object as it is now goes to the scanner.
  *
- * 1. Only `clean` goes on, or an operator's release of what could not be scanned. A scanner that is away or untrusted is waited for.
+ * 1. Only `clean` continues, or an operator's release of what could not be scanned. A scanner that is down or untrusted is waited for.
  * 2. Nothing is written, so every try may repeat it.
  */
 import type { TrustedVerdict } from '#shared/content/scan/create-scanner.ts';
@@ -13,7 +13,7 @@ import { awaitGuardDuty } from './await-guardduty.ts';
 import { type ScanOptions, scanOptions } from './options.ts';
 import { infected, tooLarge } from './scan-outcomes.ts';
 
-/** A scanner that is away or untrusted is asked again. */
+/** A scanner that is down or untrusted is asked again. */
 const AGAIN_MS = 15_000;
 
 export const scanStep: StepKind<ScanOptions> = {

@@ -1,4 +1,4 @@
-/** What becomes of a file that a scanner did not pass, whatever the scanner. */
+/** What happens to a file that a scanner did not pass, whatever the scanner. */
 import { holdJob } from '../hold-job.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';

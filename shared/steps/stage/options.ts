@@ -1,4 +1,4 @@
-/** `stage`: the job goes on with its own copy. */
+/** `stage`: the job continues with its own copy. */
 import { z } from 'zod';
 import { copyWishSchema } from '#shared/steps/step-options.ts';
 import type { StepOptionsKind } from '../step-options.ts';

@@ -2,7 +2,7 @@
  * `transform`: streams the job's object through its operations into the staging bucket, memory flat whatever the size.
  *
  * 1. Nothing is under the new name unless all of it went through.
- * 2. Rejected rows are written beside the result, each with its line and reason.
+ * 2. Rejected rows are written next to the result, each with its line and reason.
  */
 
 import { zipOf } from '#shared/content/archives/write-zip.ts';

@@ -1,4 +1,4 @@
-/** `unpack`: each entry of an archive enters as a file of its own. */
+/** `unpack`: each entry of an archive enters as its own file. */
 import { z } from 'zod';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';

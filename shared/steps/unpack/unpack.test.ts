@@ -1,4 +1,4 @@
-/** `unpack`: what becomes of good archives, and that one at fault brings no file. */
+/** `unpack`: what happens to good archives, and that one at fault brings no file. */
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';

@@ -1,4 +1,4 @@
-/** Files that the sender puts beside the job's file: a marker that says it is complete, a sidecar with its checksum. */
+/** Files that the sender puts next to the job's file: a marker that says it is complete, a sidecar with its checksum. */
 import { hashObject } from '#shared/files/copies/verify-copy.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';

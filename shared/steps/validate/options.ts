@@ -22,7 +22,7 @@ const csvSchema = z
     path: ['columns'],
   });
 
-/** A second file, named like the first plus a suffix, that the sender puts beside it. */
+/** A second file, named like the first plus a suffix, that the sender puts next to it. */
 function companion(suffix: string, waitUpToMs: number) {
   return z.preprocess(
     (value) => (value === null ? {} : value),
@@ -52,7 +52,7 @@ const validateOptionsSchema = z
       })
       .optional(),
     csv: z.preprocess((value) => (value === null ? {} : value), csvSchema.optional()),
-    /** The file is complete only when `<name>.done` stands beside it. */
+    /** The file is complete only when `<name>.done` is next to it. */
     marker: companion('.done', 3_600_000).optional(),
     /** `<name>.sha256` holds the SHA-256 of the file in hex, as `sha256sum` writes it. */
     checksumSidecar: companion('.sha256', 600_000).optional(),

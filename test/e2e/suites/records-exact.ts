@@ -1,5 +1,5 @@
 /**
- * What records end with, to the letter: codes, tries and calls; what goes back to the sender and may be sent again; an operator's word; and
+ * What records end with, to the letter: codes, tries and calls; what goes back to the sender and may be sent again; an operator's decision; and
  * that no secret is anywhere.
  */
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** One action: how far it is, what failed again, and pausing, going on, ending and approving it. */
+/** One action: how far it is, what failed again, and pausing, continuing, ending and approving it. */
 
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';

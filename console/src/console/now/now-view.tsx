@@ -1,4 +1,4 @@
-/** What needs a person, what arrives, what fails and how the fleet is, at one look; every number leads to its list. */
+/** What needs a person, what arrives, what fails and how the fleet is, at a glance; every number leads to its list. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Health } from '#services/control-api/operations/find-health.ts';
@@ -14,7 +14,7 @@ import { countText, durationText, Time } from '../../parts/time.tsx';
 import styles from './now.module.css';
 import { Throughput } from './throughput.tsx';
 
-/** Where the stream is away. */
+/** Where the stream is down. */
 const REFETCH_MS = 5_000;
 const LEAST_MS = 1_000;
 const BACKGROUND = { 'x-longshore-background': '1' };

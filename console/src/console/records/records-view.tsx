@@ -1,4 +1,4 @@
-/** The records of a job: what became of each line, by state and code; values only when they are asked for. */
+/** The records of a job: what happened to each line, by state and code; values only when they are asked for. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';

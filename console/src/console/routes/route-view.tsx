@@ -1,4 +1,4 @@
-/** One route: its steps, its text with the simulator beside it, and its versions. */
+/** One route: its steps, its text with the simulator next to it, and its versions. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState } from 'react';

@@ -150,7 +150,7 @@ function Header({ onSearch }: { readonly onSearch: () => void }) {
   );
 }
 
-/** Always there beside a wide page; above a narrow one behind a button, so that it does not take the place of the page. */
+/** Always there next to a wide page; above a narrow one behind a button, so that it does not take the place of the page. */
 function Navigation() {
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const [openedAt, setOpenedAt] = useState<string>();
@@ -202,7 +202,7 @@ function Navigation() {
   );
 }
 
-/** Asks until the API answers again, then fetches everything anew that is shown. */
+/** Asks until the API answers again, then fetches everything again that is shown. */
 function Away() {
   const { awaySince } = useConnection();
   const client = useQueryClient();

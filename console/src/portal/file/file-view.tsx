@@ -1,4 +1,4 @@
-/** One file: what became of it, what to correct, and what can be taken. */
+/** One file: what happened to it, what to correct, and what can be taken. */
 
 import { useQuery } from '@tanstack/react-query';
 import prettyBytes from 'pretty-bytes';

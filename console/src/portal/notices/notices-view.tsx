@@ -1,4 +1,4 @@
-/** What this tenant should have been told of, and no channel took. */
+/** What this tenant should have been notified of, and no channel took. */
 import { ParkedNotices } from '../../parts/notices/parked-notices.tsx';
 
 export default function NoticesView() {

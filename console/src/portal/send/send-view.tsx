@@ -1,4 +1,4 @@
-/** Send files: drop or choose them, folders too. Each goes in parts, and goes on where it stopped. */
+/** Send files: drop or choose them, folders too. Each goes in parts, and continues where it stopped. */
 
 import { useQuery } from '@tanstack/react-query';
 import prettyBytes from 'pretty-bytes';

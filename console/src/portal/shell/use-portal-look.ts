@@ -16,7 +16,7 @@ export function usePortalLook(look: PortalLook | undefined): void {
   }, [themes]);
 }
 
-/** Made by script, which takes no inline style; it stands over the layers of `theme.css`. */
+/** Made by script, which takes no inline style; it is over the layers of `theme.css`. */
 function sheetOf(themes: NonNullable<PortalLook['themes']>): CSSStyleSheet {
   const sheet = new CSSStyleSheet();
   for (const [theme, { accent, on_accent: onAccent, soft }] of Object.entries(themes))
