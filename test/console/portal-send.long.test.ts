@@ -125,6 +125,16 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
     expect(await bed.api.sql`SELECT 1 FROM files WHERE name = 'orders-4.csv'`).toHaveLength(1);
   });
 
+  test('a file that is registered a moment after its upload has its link then', async () => {
+    await openSend();
+    await page.route('**/api/v1/uploads/*/complete', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), file_id: null } });
+    });
+    await choose(fileOf('orders-7.csv', 'id\n7\n'));
+    await untilSent('orders-7.csv');
+  });
+
   test('one that was stopped continues on request', async () => {
     await openSend();
     await page.route(`${bed.s3.server.url}/**`, () => {});

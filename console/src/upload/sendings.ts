@@ -4,6 +4,7 @@
  * There is one of it in a page, as there is one worker for checksums: the policy lets a page name its script once.
  */
 import { useSyncExternalStore } from 'react';
+import type { Upload } from '#shared/api/uploads.ts';
 import { get, post } from '../api/client.ts';
 import { problemOf } from '../api/problem.ts';
 import { type Checksums, createChecksums } from './checksums.ts';
@@ -50,6 +51,8 @@ export const MOST_FILES = 1_000;
 /** Of those that are added at once, so many are asked about in advance. */
 const MOST_ASKED_ABOUT = 20;
 const SIDE_BY_SIDE = 2;
+const LOOK_MS = 1_000;
+const MOST_LOOKS = 20;
 
 let sendings: Sendings = { items: [], since: { at: 0, bytes: 0 } };
 let lastId = 0;
@@ -144,6 +147,7 @@ async function send({ id, file, directory }: Sending): Promise<void> {
     });
     await removeUnfinished(uploadId);
     change(id, { state: 'sent', sent: file.size, fileId: upload.file_id });
+    if (upload.file_id === null) void noteFileId(id, upload.upload_id);
   } catch (error) {
     const { message, hint } = problemOf(error);
     change(id, { state: 'stopped', word: stop.signal.aborted ? message : `${message} ${hint}` });
@@ -151,6 +155,15 @@ async function send({ id, file, directory }: Sending): Promise<void> {
     stop.abort(error);
   } finally {
     stops.delete(id);
+  }
+}
+
+/** The file is registered a moment after its upload was completed; where that takes longer, its line has no link. */
+async function noteFileId(id: number, uploadId: string): Promise<void> {
+  for (let tried = 1; tried <= MOST_LOOKS; tried += 1) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const upload = await get<Upload>(`/api/v1/uploads/${uploadId}`).catch(() => undefined);
+    if (typeof upload?.file_id === 'string') return change(id, { fileId: upload.file_id });
   }
 }
 
