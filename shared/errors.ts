@@ -52,7 +52,7 @@ export const ERROR_CODES = {
     sender: OUR_SIDE,
   },
   REPLICA_AWAITED: {
-    meaning: 'After a failover: an object of the file had not been copied from the other region when that was lost.',
+    meaning: 'After a failover: an object of the file had not been replicated before the other region was lost.',
     remedy: 'Bring the other region back. Its objects are copied then, and the job continues. After a day it fails.',
     sender: OUR_SIDE,
   },
@@ -62,7 +62,7 @@ export const ERROR_CODES = {
     sender: OUR_SIDE,
   },
   BRANCH_GIVEN_BACK: {
-    meaning: 'A branch had not begun after 10 s behind others of its file, and was given back for any worker.',
+    meaning: 'A branch was still waiting behind others of its file after 10 s, and was released to other workers.',
     remedy: 'Nothing to do. It is put into the queue of its lane within seconds.',
     sender: OUR_SIDE,
   },
@@ -540,7 +540,7 @@ export const ERROR_CODES = {
     sender: OUR_SIDE,
   },
   PUSH_TARGET_EXISTS: {
-    meaning: 'The partner’s server already has a file of the final name, and the route does not allow to overwrite it.',
+    meaning: 'The partner’s server already has a file of the final name, and the route does not allow overwriting it.',
     remedy:
       'Ask the partner to take the file away and retry the job, or say `onExisting: overwrite` or `number` in the route.',
     sender: OUR_SIDE,
@@ -590,7 +590,7 @@ export const ERROR_CODES = {
     sender: OUR_SIDE,
   },
   BRANCH_ERROR: {
-    meaning: 'What a job waits for below it, its branches or another route, did not succeed.',
+    meaning: 'A branch of the job, or the route that it runs, failed.',
     remedy: 'See the cause and the failed branches, which the job lists.',
     sender: OUR_SIDE,
   },
@@ -808,7 +808,7 @@ export const ERROR_CODES = {
   CHECKSUM_MISMATCH: {
     meaning: 'The contents of a file do not match the checksum that was sent or stored with it.',
     remedy: 'Ask the sender to send the file again, or retry the job if the copy was at fault.',
-    sender: { correct: 'The file is not the one that its checksum is of. Send both again.' },
+    sender: { correct: 'The file does not match its checksum file. Send both again.' },
   },
   SIZE_MISMATCH: {
     meaning: 'A copy does not have the size of its source.',
@@ -1319,7 +1319,8 @@ export const ERROR_CODES = {
   },
   BRANCH_FAILED: {
     meaning: 'Branches of a job, or the route that it runs, did not succeed.',
-    remedy: 'See the failed branches of the job, and mend their cause. Then retry the job: it repeats those alone.',
+    remedy:
+      'See the failed branches of the job, and fix the cause. Then retry the job: only the failed branches run again.',
     sender: OUR_SIDE,
   },
   RUN_TOO_DEEP: {
@@ -1436,7 +1437,7 @@ export const ERROR_CODES = {
       'Use the console or the portal. Programs send an API key in the header `x-api-key` instead of a session cookie.',
   },
   SIGN_IN_AGAIN: {
-    meaning: 'What was asked takes a recent sign-in, and that of the session is over 10 minutes old.',
+    meaning: 'This request needs a sign-in within the last 10 minutes.',
     remedy: 'Sign in again at the provider, and repeat the request.',
   },
   PERSON_EXISTS: {
@@ -1504,8 +1505,7 @@ export const ERROR_CODES = {
       'Ask the partner about them. Then select the state AMBIGUOUS, and `as_new` if the call should be a new one.',
   },
   FILE_NOT_ROUTED: {
-    meaning:
-      'A file cannot be processed on a route before the router has decided about it, nor when its upload was cut off.',
+    meaning: 'The file has not been routed yet, or its upload was incomplete.',
     remedy: 'Wait until it is routed; have a file whose upload was cut off sent again.',
   },
   JOB_NOT_ENDED: {
@@ -1521,15 +1521,15 @@ export const ERROR_CODES = {
     remedy: 'Look at the newest job of the file on that route, which `longshore status` lists, and act on that one.',
   },
   EFFECT_NOT_IN_DOUBT: {
-    meaning: 'A word was said about an effect whose outcome is known, or whose job is still running.',
+    meaning: 'The outcome of the effect is already known, or its job is still running.',
     remedy: 'See the stage of the effect with `longshore effects show`. Nothing has to be decided about it.',
   },
   HOLD_RELEASED: {
-    meaning: 'A legal hold was to be released that was released before.',
+    meaning: 'The legal hold has already been released.',
     remedy: 'See `longshore legal-hold list --all`. Nothing has to be done.',
   },
   RECIPIENT_HELD: {
-    meaning: 'A recipient was to be erased while its tenant has a legal hold. Nothing was erased.',
+    meaning: 'The recipient cannot be erased while the tenant has a legal hold. Nothing was erased.',
     remedy: 'See `longshore legal-hold list`. Ask again when the hold has been released.',
   },
   FILE_EXPIRED: {
@@ -1538,19 +1538,19 @@ export const ERROR_CODES = {
     sender: { instead: 'The file was deleted, as agreed, after its time. Send it again if it is still needed.' },
   },
   FILE_NOT_ARCHIVED: {
-    meaning: 'A file was to be restored whose original is not in the archive.',
+    meaning: 'The file cannot be restored: its original is not in the archive.',
     remedy: 'Wait until the file has ended. What is in landing can be read as it is.',
   },
   BATCH_CLOSED: {
-    meaning: 'A batch was to be closed that is closed already.',
+    meaning: 'The batch is already closed.',
     remedy: 'Nothing to do. See its files with `longshore batches show BATCH`.',
   },
   OCCURRENCE_OVER: {
-    meaning: 'A word was said about an expectation whose files came, which was excused, or which has not opened.',
+    meaning: 'The occurrence is already met or excused, or it has not opened yet.',
     remedy: 'See its state with `longshore occurrences`. Nothing has to be decided about it.',
   },
   JOB_EXISTS: {
-    meaning: 'The file came to have a job on the route while the request was handled.',
+    meaning: 'Another request created a job for this file and route at the same time.',
     remedy: 'Send the request again to process the file on that route once more.',
   },
   RESEND_OF_RECORDS: {
@@ -1570,7 +1570,7 @@ export const ERROR_CODES = {
     remedy: 'Look at it with `longshore dead-letters show`; discard it, or send it with a corrected body.',
   },
   ACTION_FILTER_EMPTY: {
-    meaning: 'An action was asked for with a filter that has no condition: it would take everything there is.',
+    meaning: 'An action needs at least one filter condition: without one it would take everything.',
     remedy: 'Name at least one condition, e.g. a route, a code or a time.',
   },
   ACTION_TOO_LARGE: {
@@ -1586,7 +1586,7 @@ export const ERROR_CODES = {
     remedy: 'Make a new preview; one can be run for 10 minutes, and approved for a day.',
   },
   ACTION_NOT_IN_STATE: {
-    meaning: 'The action is in a state in which this cannot be done to it.',
+    meaning: 'The state of the action does not allow this.',
     remedy: 'Look at its state with `longshore actions show`; one that has ended stays as it is.',
   },
   ACTION_SAME_PERSON: {
@@ -1595,7 +1595,7 @@ export const ERROR_CODES = {
     remedy: 'Have somebody else approve it, with the key or the session that they have.',
   },
   PROPOSAL_NOT_OPEN: {
-    meaning: 'The proposal was approved or rejected before, or nobody decided in the week that it can be approved.',
+    meaning: 'The proposal was already approved or rejected, or it expired after seven days.',
     remedy: 'Look at it with `longshore proposals show`; propose the change again if it is still wanted.',
   },
   PAYLOAD_TOO_LARGE: {

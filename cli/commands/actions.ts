@@ -110,7 +110,7 @@ export function addActions(program: Command, cli: Cli): void {
         .option('--status <status...>', 'of files: one or more of their states', parseList)
         .option('--name <name>', 'of files: exact, or with * for any run of characters')
         .option('--type <extension>', 'of files: extension of the name, e.g. csv')
-        .option('--queue <queue>', 'of dead letters: landing, ingest, work or partner-steps')
+        .option('--queue <queue>', 'of dead letters: e.g. landing, work or partner-steps')
         .option('--rate <rate>', 'to see how long it takes, e.g. 50/s', parseRate),
     run: async (context, { id, file, waitReason, rate, ...filters }, [verb = '']) => {
       const {

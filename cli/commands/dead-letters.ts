@@ -71,7 +71,7 @@ export function addDeadLetterCommands(program: Command, cli: Cli): void {
     description: 'list messages that could not be handled, newest first',
     define: (command) =>
       command
-        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--queue <queue>', 'only those of this queue, e.g. landing, work or partner-steps')
         .option('--tenant <tenant>', 'only those of this tenant')
         .option('--state <state>', 'parked, redriven or discarded')
         .option('--limit <count>', 'how many at most', parseCount, 50),
@@ -120,7 +120,7 @@ export function addDeadLetterCommands(program: Command, cli: Cli): void {
     description: 'give up parked dead letters; without --yes they are only counted',
     define: (command) =>
       command
-        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--queue <queue>', 'only those of this queue, e.g. landing, work or partner-steps')
         .option('--tenant <tenant>', 'only those of this tenant')
         .option('--id <id...>', 'only these dead letters')
         .option('--reason <text>', 'why; kept in the audit')
@@ -133,7 +133,7 @@ export function addDeadLetterCommands(program: Command, cli: Cli): void {
     description: 'send parked dead letters back to their queues; without --yes they are only counted',
     define: (command) =>
       command
-        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--queue <queue>', 'only those of this queue, e.g. landing, work or partner-steps')
         .option('--tenant <tenant>', 'only those of this tenant')
         .option('--id <id...>', 'only these dead letters')
         .option('--rate <rate>', 'letters per second, e.g. 20/s', parseRate, 50)

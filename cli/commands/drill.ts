@@ -19,7 +19,7 @@ interface FailoverOptions {
 }
 
 export function addDrill(program: Command, cli: Cli): void {
-  const drill = program.command('drill').description('practise what is rare, on this machine and with test data');
+  const drill = program.command('drill').description('practise rare operations on this machine, with test data');
   drill
     .command('failover')
     .description(

@@ -78,7 +78,7 @@ export function addExpectations(program: Command, cli: Cli): void {
 
   const occurrences = addCommand<OccurrenceOptions>(program, cli, {
     usage: 'occurrences',
-    description: 'list when files are due, and what came: by default from yesterday until in a week',
+    description: 'list due times and received files, by default from yesterday to one week ahead',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only those of this tenant')

@@ -67,7 +67,7 @@ export function addFiles(program: Command, cli: Cli): void {
         .option('--tenant <tenant>', 'only those of this tenant')
         .option(
           '--status <status...>',
-          'one or more of uploaded, queued, processing, completed, failed, quarantined, companion',
+          'one or more of uploaded, queued, processing, completed, failed, quarantined, companion, elsewhere',
           parseList,
         )
         .option('--name <name>', 'the whole name, or with * for any run of characters')
@@ -76,7 +76,7 @@ export function addFiles(program: Command, cli: Cli): void {
         .option('--cause <cause>', 'of failed and quarantined files: this cause, e.g. HTTP_503')
         .option('--route <route>', 'with a job on a route of this name')
         .option('--partner <partner>', 'with a job on a route that calls this partner')
-        .option('--source <source>', 'how it arrived: sftp, s3 or reconciliation')
+        .option('--source <source>', 'how it arrived, e.g. sftp, http, portal, pull, s3 or reconciliation')
         .option(
           '--path <prefix>',
           'the path begins with this, e.g. inbound/orders/ of a tenant, or acme/inbound/orders/ of any',

@@ -35,7 +35,7 @@ export function addListJobs(program: Command, cli: Cli): void {
           parseList,
         )
         .option('--held', 'only those that wait for an operator')
-        .option('--wait-reason <reason>', 'what they wait for, e.g. breaker-open')
+        .option('--wait-reason <reason>', 'what they wait for, e.g. PARTNER_BREAKER_OPEN')
         .option('--route <route>', 'only those of routes with this name')
         .option('--code <code>', 'which step failed, e.g. DELIVERY_ERROR')
         .option('--cause <cause>', 'what went wrong, e.g. HTTP_503')

@@ -55,7 +55,7 @@ export function addProposals(program: Command, cli: Cli): void {
   });
   addCommand<{ reason: string }>(proposals, cli, {
     usage: 'reject <proposal>',
-    description: 'end a proposal without making its change; your own is withdrawn so',
+    description: 'reject a proposal, or withdraw your own',
     define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
     run: async (context, { reason }, [id = '']) =>
       showProposal(context, await context.api.post(`${pathOf(id)}/reject`, proposalDetailSchema, { body: { reason } })),

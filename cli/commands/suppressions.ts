@@ -48,7 +48,7 @@ export function addSuppressions(program: Command, cli: Cli): void {
 
   addCommand<{ tenant?: string; topic?: string }>(suppressions, cli, {
     usage: 'import <file>',
-    description: 'send addresses no more mails; one a line',
+    description: 'import addresses to suppress, one per line',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'with an operator key')

@@ -76,7 +76,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     }),
     oldestDueSeconds: new Gauge({
       name: 'longshore_oldest_due_seconds',
-      help: 'For how long the oldest row of a queue has had something to do that nobody does.',
+      help: 'How long the oldest due row of a queue has been waiting for a worker.',
       labelNames: ['queue'] as const,
       registers,
     }),
@@ -94,7 +94,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     }),
     notices: new Counter({
       name: 'longshore_notices_total',
-      help: 'Tries to tell a channel, by its kind and the outcome.',
+      help: 'Delivery attempts to a channel, by its kind and the outcome.',
       labelNames: ['channel', 'outcome'] as const,
       registers,
     }),

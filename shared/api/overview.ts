@@ -14,7 +14,9 @@ export const overviewSchema = z
       held_partners: z.number().describe('That an operator paused, or whose breaker an operator opened.'),
       late_files: z.number().describe('Expected ones that are late, or were missed in the last 24 hours.'),
       open_breakers: z.number().describe('Partners that are not called, because their calls fail.'),
-      effects_in_doubt: z.number().describe('Nobody can tell whether the effect was had; an operator decides.'),
+      effects_in_doubt: z
+        .number()
+        .describe('It is not known whether the effect reached its target; an operator decides.'),
     }),
     last_day: z.object({ arrived: z.number(), failed: z.number() }).describe('Files of the last 24 hours.'),
     minutes: z

@@ -74,6 +74,6 @@ function disabledTenant(tenantId: string): ArrivalError {
   return {
     code: 'TENANT_DISABLED',
     cause: 'TENANT_DISABLED',
-    message: `The tenant ${tenantId} is disabled. Apply its definition again to enable it, then have the file sent again.`,
+    message: `The tenant ${tenantId} is disabled. Run \`longshore enable tenant ${tenantId} --reason ...\`, then ask the sender to send the file again.`,
   };
 }

@@ -5,7 +5,7 @@
  *    job then has its effects.
  * 2. Each may be repeated after a lost reply.
  *
- * Events: `effect.unknown`, when nobody can say whether the effect was had.
+ * Events: `effect.unknown`, when nobody can say whether the effect reached its target.
  */
 import { commitInPair } from '#shared/db/commit-in-pair.ts';
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -15,7 +15,7 @@ export type NotDone = Extract<StepOutcome, { type: 'retry' | 'failed' | 'wait' }
 
 export interface Unsure {
   readonly cause: ErrorCode | string;
-  /** One sentence: why it is not known whether the effect was had. */
+  /** One sentence: why it is not known whether the effect reached its target. */
   readonly message: string;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The way out for events: rows are leased, published, and deleted once the topic took them. A publisher that dies in between
  * publishes them again with the same ids: subscribers see an event at least once and tell repeats by `id`. Rows for tenants' channels
- * go another way (`notices.ts`).
+ * go another way (`shared/notices/notice-transitions.ts`).
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';

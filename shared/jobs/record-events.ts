@@ -1,6 +1,6 @@
 /**
  * What happened, written in the very statement that made it happen: for the audit, and for the topics by way of the outbox; for the
- * tenant's channels too, when one of them wants to know (`notices.ts` brings it to them).
+ * tenant's channels too, when one of them wants to know (`shared/notices/notice-transitions.ts` brings it to them).
  *
  * The statement provides a CTE `event(type, tenant_id, file_id, job_id, detail, topics)`; the fragment adds the CTEs that write
  * it. A commit therefore emits its events exactly once, each with one stable id, and a rollback emits none.

@@ -56,7 +56,7 @@ export function createRecordMetrics(registry: Registry): RecordMetrics {
     }),
     begun: new Gauge({
       name: 'longshore_record_begun',
-      help: 'Records that are between the beginning of their walk and its end in this process.',
+      help: 'Records in progress in this process.',
       registers,
     }),
     watchBreakers(given) {

@@ -24,21 +24,30 @@ export function handleAccess(app: ApiServer, parts: ApiParts): void {
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/tenants/:tenant',
-      what: 'a tenant: its API keys and SFTP users, and files that arrive',
+      summary: {
+        disable: 'Disable a tenant: its API keys and SFTP users are refused, and files that arrive are quarantined',
+        enable: 'Enable a tenant: its API keys, SFTP users and files that arrive are accepted again',
+      }[verb],
       params: tenantParams,
       toTarget: ({ tenant }) => ({ kind: 'tenant', tenant }),
     });
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/routes/:tenant/:name',
-      what: 'a route: it takes no new files; jobs that exist continue',
+      summary: {
+        disable: 'Disable a route: it takes no new files; existing jobs continue',
+        enable: 'Enable a route: it takes new files again',
+      }[verb],
       params: routeParams,
       toTarget: ({ tenant, name }) => ({ kind: 'route', tenant, name }),
     });
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/sftp-users/:username',
-      what: 'an SFTP user; open sessions end within a minute',
+      summary: {
+        disable: 'Disable an SFTP user: open sessions end within a minute',
+        enable: 'Enable an SFTP user',
+      }[verb],
       params: userParams,
       toTarget: ({ username }) => ({ kind: 'sftp-user', username }),
     });
@@ -48,8 +57,7 @@ export function handleAccess(app: ApiServer, parts: ApiParts): void {
 interface VerbOptions<Params extends z.ZodType> {
   readonly verb: 'disable' | 'enable';
   readonly path: string;
-  /** What it is that ends or comes back. */
-  readonly what: string;
+  readonly summary: string;
   readonly params: Params;
   readonly toTarget: (params: z.output<Params>) => AccessTarget;
 }
@@ -57,13 +65,13 @@ interface VerbOptions<Params extends z.ZodType> {
 function handleVerb<Params extends z.ZodType>(
   app: ApiServer,
   { sql }: ApiParts,
-  { verb, path, what, params, toTarget }: VerbOptions<Params>,
+  { verb, path, summary, params, toTarget }: VerbOptions<Params>,
 ): void {
   app.post(
     `${path}/${verb}`,
     {
       schema: {
-        summary: `${verb === 'disable' ? 'Disable' : 'Enable'} ${what}`,
+        summary,
         tags: ['access'],
         params,
         body: bodySchema,

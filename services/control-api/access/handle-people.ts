@@ -152,7 +152,8 @@ export function handlePeople(app: ApiServer, { sql, reads, signIn }: PeopleParts
     '/api/v1/people',
     {
       schema: {
-        summary: 'Invite a person of a tenant, who then signs in by mail. Who has a provider comes by that',
+        summary:
+          'Invite a person of a tenant, who then signs in by mail. Tenants with an identity provider sign in there instead',
         tags: ['access'],
         body: invitationSchema,
         response: { 201: invitedSchema, ...errorReplies },

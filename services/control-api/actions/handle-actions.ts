@@ -104,19 +104,21 @@ const previewSchema = z
 
 const runSchema = z.strictObject({
   reason: plainTextField(500).describe('Why; kept in the audit.'),
-  rate_per_second: rateField.optional().describe('As fast as it goes when absent.'),
+  rate_per_second: rateField.optional().describe('No limit when absent.'),
   canary: z
     .int()
     .min(1)
     .max(100_000)
     .optional()
-    .describe('After so many are done it pauses, and continues when it is resumed.'),
+    .describe('It pauses after this many items, and continues when it is resumed.'),
   stop_at_percent: z
     .number()
     .min(0)
     .max(100)
     .optional()
-    .describe('It pauses when more of those set going have failed again; for retry, release, resend and reroute.'),
+    .describe(
+      'It pauses when more than this share of the started items has failed again; for retry, release, resend and reroute.',
+    ),
 });
 
 function anyCaseVerb() {

@@ -37,7 +37,7 @@ export function handleResend(app: ApiServer, parts: ApiParts): void {
     '/api/v1/jobs',
     {
       schema: {
-        summary: 'Carry a file on a route once more, by the route as it is now',
+        summary: 'Process a file on a route again, by the route as it is now',
         tags: ['jobs'],
         body: bodySchema,
         response: { 200: replySchema, ...errorReplies },

@@ -76,7 +76,7 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts, posted: P
       '/api/v1/routes',
       {
         schema: {
-          summary: 'Apply tenants, partners and routes',
+          summary: 'Apply definitions: tenants, partners, routes and whatever else tenants have',
           description:
             'The body is a route file: YAML with one or more documents, or the same as JSON, or `{"files": [{"name", "text"}]}`.' +
             ' With any fault nothing is applied, and all are listed.',

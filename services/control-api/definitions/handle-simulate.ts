@@ -119,7 +119,7 @@ export function handleSimulate(app: ApiServer, parts: SimulateParts, posted: Pos
     '/api/v1/routes/simulate',
     {
       schema: {
-        summary: 'What would become of files, by the routes in force and by those that are proposed',
+        summary: 'Compare what current and proposed routes would do with given files',
         tags: ['routes'],
         body: bodySchema,
         response: { 200: replySchema, ...errorReplies },

@@ -137,7 +137,7 @@ async function handleKind(
     `${path}/versions`,
     {
       schema: {
-        summary: `Versions of a ${called}, newest first`,
+        summary: `Versions of ${called === 'expectation' ? 'an' : 'a'} ${called}, newest first`,
         tags: ['routes'],
         params: nameParams,
         querystring: z.strictObject({ cursor: versionCursorField.optional(), limit: limitField }),

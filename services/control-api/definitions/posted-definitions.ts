@@ -14,7 +14,7 @@ import { MOST_FAULTS } from './read-definitions.ts';
 
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
-/** Each costs a thread for a while. */
+/** Each costs a child process for a while. */
 const CHECKS_PER_WINDOW = 20;
 const CHECK_WINDOW_MS = 10_000;
 /** Of a tenant's key, which checks a file or two and not a fleet's. */

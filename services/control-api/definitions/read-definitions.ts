@@ -1,4 +1,4 @@
-/** The body of an apply as route files, parsed. Pure; of a stranger's text it can take any time and memory, so it runs in a thread. */
+/** The body of an apply as route files, parsed. Pure; of a stranger's text it can take any time and memory, so it runs in a child process. */
 import { z } from 'zod';
 import {
   type ParsedDocument,
@@ -18,7 +18,7 @@ export type Definitions =
   | { readonly ok: false; readonly faults: readonly RouteFileFault[]; readonly faultCount: number }
   | { readonly ok: 'no-files'; readonly fieldFaults: readonly { readonly field: string; readonly message: string }[] };
 
-/** More help nobody, and each is copied out of the thread. */
+/** More help nobody, and each is copied out of the child process. */
 export const MOST_FAULTS = 500;
 const MOST_FIELD_FAULTS = 50;
 const MOST_FILES = 500;

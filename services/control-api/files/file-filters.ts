@@ -26,7 +26,7 @@ export const fileFiltersSchema = z.strictObject({
   cause: textField(64).optional().describe('Of failed and quarantined files: this cause, e.g. HTTP_503.'),
   route: textField(128).optional().describe('With a job on a route of this name.'),
   partner: textField(128).optional().describe('With a job on a route that calls this partner.'),
-  source: textField(32).optional().describe('How it arrived: sftp, s3 or reconciliation.'),
+  source: textField(32).optional().describe('How it arrived, e.g. sftp, http, portal, pull, s3 or reconciliation.'),
   path: textField(1_024)
     .optional()
     .describe('The path begins with this, e.g. inbound/orders/ of a tenant, or acme/inbound/orders/ of any.'),

@@ -41,7 +41,7 @@ const filtersSchema = z.strictObject({
   state: anyCaseListField(JOB_STATES).optional(),
   wait_reason: textField(64)
     .optional()
-    .describe('What a WAITING job waits for, such as HELD, RECORDS or breaker-open.'),
+    .describe('What a WAITING job waits for, such as HELD, RECORDS or PARTNER_BREAKER_OPEN.'),
   held: flagField.describe('Jobs that wait for an operator: the same as wait_reason=HELD.'),
   route: textField(128).optional(),
   code: textField(64).optional().describe('The code of the step that failed, such as DELIVERY_ERROR.'),

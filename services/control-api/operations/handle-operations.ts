@@ -1,4 +1,4 @@
-/** What operators work with: dead letters, queues, API keys. */
+/** What operators work with: dead letters and queues. */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
 import { DEAD_LETTER_STATES } from '#shared/db/schema.ts';

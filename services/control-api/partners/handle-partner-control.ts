@@ -99,8 +99,8 @@ export function handlePartnerControl(app: ApiServer, { sql, secrets, partnerGuar
       schema: {
         summary: 'Call a partner once, by an operation that its definition has a `test` for',
         description:
-          'Also while it is paused or its breaker is open. Out of the partner’s rate, at most once in 5 seconds, and to the addresses' +
-          ' that workers may call. The call has no effect, since only an operation with `idempotent: true` can have a test.',
+          'Works while the partner is paused or its breaker is open. Counts against the partner’s rate, at most once in 5 seconds,' +
+          ' and calls only addresses that workers may call. The call has no effect, since only an operation with `idempotent: true` can have a test.',
         tags: ['operations'],
         params,
         body: testBody,

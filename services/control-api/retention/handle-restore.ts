@@ -13,7 +13,7 @@ import { instant } from './find-retention.ts';
 import { refuseExpired } from './refuse-expired.ts';
 
 const bodySchema = z.strictObject({
-  days: z.int().min(1).max(365).default(7).describe('For so long the readable copy is kept.'),
+  days: z.int().min(1).max(365).default(7).describe('How many days the readable copy is kept.'),
   tier: z.enum(RESTORE_TIERS).default('standard').describe('How fast, and at which price.'),
   resend: z
     .boolean()

@@ -12,7 +12,7 @@ export function handleSearch(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): vo
     {
       schema: {
         summary: 'Find by id, name, path, checksum, business key, request id or words',
-        description: `At most ${MOST_HITS} of a kind. Ids, names of files and paths are found by their beginning too, of ids at least 8 digits; checksums and business keys are matched whole, upper and lower case apart. Files that went through a step \`index\` are found by words in them too, all of which they have to have.`,
+        description: `At most ${MOST_HITS} of a kind. Ids, names of files and paths are found by their beginning too, of ids at least 8 digits; checksums and business keys must match exactly, including case. Files that went through a step \`index\` are found by words in them too, all of which they have to have.`,
         tags: ['files'],
         querystring: z.strictObject({ q: textField(1_024).trim().pipe(z.string().min(3)) }),
         response: { 200: searchReplySchema, ...errorReplies },

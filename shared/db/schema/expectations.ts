@@ -28,7 +28,7 @@ export const calendars = pgTable(
   ],
 );
 
-/** What a tenant says will come, as it is described now. `plannedUntil`, `plannedFrom`: see `shared/expectations/plan-expectations.ts`. */
+/** What a tenant says will come, as it is described now. `plannedUntil`, `plannedFrom`: see `shared/expectations/plan-occurrences.ts`. */
 export const expectations = pgTable(
   'expectations',
   {

@@ -22,7 +22,7 @@ export type QueueId =
  * the audit.
  */
 export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbound' | 'evidence';
-/** `notices` carries what tenants have told to their `sns` channels. */
+/** `notices`: the notices for tenants' `sns` channels. */
 export type TopicId = 'events' | 'success' | 'failure' | 'notices';
 
 export const QUEUE_IDS: readonly QueueId[] = [
